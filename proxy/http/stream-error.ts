@@ -1,0 +1,9 @@
+/** Why a stream ended before its message did. Carries what the next decision needs, so nobody parses a message. */
+export interface StreamError {
+  /** HTTP/2 error code (RFC 9113 §7); HTTP/1 failures use the nearest one. */
+  readonly code: number
+  readonly kind: 'reset' | 'goaway' | 'refused' | 'connection' | 'protocol' | 'timeout'
+  /** The peer has certainly not processed the request (REFUSED_STREAM, GOAWAY below its id, nothing was written). */
+  readonly isUnprocessed: boolean
+  readonly message: string
+}

@@ -1,0 +1,228 @@
+/**
+ * The head (or the trailers) of one HTTP message, whatever version it came in or leaves in.
+ *
+ * A head owns its bytes: the encoded head as it came, followed by what had to be decoded. Fields are ranges of these
+ * bytes, so most are never turned into strings. A field that came as HPACK (or as an HTTP/1 line) also remembers its
+ * encoded form: an encoder of the same kind copies runs of untouched fields at once. Forwarding undecoded never means
+ * unchecked: the parser that fills a head has checked every name and value (RFC 9113 §8.2.1, RFC 9112 §5).
+ */
+import { decodeHuffman } from './huffman.ts'
+import { type FieldName, OTHER, TOKEN_NAME_BYTES, TOKEN_NAMES, token, tokenOf } from './tokens.ts'
+
+/** Columns of one field in `Head.fields`. */
+export const FIELD = { token: 0, nameStart: 1, nameEnd: 2, valueStart: 3, valueEnd: 4, flags: 5, encodedStart: 6, encodedEnd: 7 } as const
+export const FIELD_STRIDE = 8
+
+/** Bits of the flags column. */
+export const FLAG = {
+  /** The value's bytes are Huffman-coded (RFC 7541 §5.2), already checked. */
+  huffmanValue: 1,
+  /** Removed: encoders skip it. */
+  dropped: 2,
+  /** Came as "never indexed" (RFC 7541 §6.2.3) and leaves so. */
+  neverIndexed: 4,
+} as const
+
+export const Encoding = { none: 0, http1: 1, hpack: 2 } as const
+export type Encoding = (typeof Encoding)[keyof typeof Encoding]
+
+export const Version = { http10: 10, http11: 11, http2: 20 } as const
+export type Version = (typeof Version)[keyof typeof Version]
+
+const INITIAL_BYTES = 2048
+const INITIAL_FIELDS = 24
+
+export class Head {
+  bytes: Buffer = Buffer.allocUnsafeSlow(INITIAL_BYTES)
+  /** Bytes in use. */
+  end = 0
+  fields = new Int32Array(INITIAL_FIELDS * FIELD_STRIDE)
+  /** Fields in use, dropped ones included. Pseudo-fields come first. */
+  count = 0
+  /** What `encodedStart/End` mean. */
+  encoding: Encoding = Encoding.none
+  version: Version = Version.http11
+  /** Responses: the status code; 0 in requests and trailers. */
+  status = 0
+  /** Size of the field list as RFC 9113 §6.5.2 counts it: name + value + 32 each. */
+  listBytes = 0
+  /** HTTP/1 requests in absolute-form (RFC 9112 §3.2.2); `:authority` and `:path` are taken from the target. */
+  isAbsoluteForm = false
+  /** HTTP/1 responses: the reason phrase's range in `bytes`. */
+  reasonStart = 0
+  reasonEnd = 0
+
+  /** Empties the head for its next message; keeps the memory. */
+  reset(): void {
+    this.end = 0
+    this.count = 0
+    this.encoding = Encoding.none
+    this.version = Version.http11
+    this.status = 0
+    this.listBytes = 0
+    this.isAbsoluteForm = false
+    this.reasonStart = 0
+    this.reasonEnd = 0
+  }
+
+  /** Makes room for `bytes` more bytes behind `end`. */
+  ensure(bytes: number): void {
+    if (this.bytes.length - this.end >= bytes) return
+    const grown = Buffer.allocUnsafeSlow(Math.max(this.bytes.length * 2, this.end + bytes))
+    this.bytes.copy(grown, 0, 0, this.end)
+    this.bytes = grown
+  }
+
+  /** Appends one field row and returns its index; ranges as in `FIELD`, `-1` where a field has no encoded form. */
+  push(token: number, nameStart: number, nameEnd: number, valueStart: number, valueEnd: number, flags: number, encodedStart: number, encodedEnd: number): number {
+    const index = this.count++
+    let at = index * FIELD_STRIDE
+    if (at + FIELD_STRIDE > this.fields.length) {
+      const grown = new Int32Array(this.fields.length * 2)
+      grown.set(this.fields)
+      this.fields = grown
+    }
+    const fields = this.fields
+    fields[at++] = token
+    fields[at++] = nameStart
+    fields[at++] = nameEnd
+    fields[at++] = valueStart
+    fields[at++] = valueEnd
+    fields[at++] = flags
+    fields[at++] = encodedStart
+    fields[at] = encodedEnd
+    return index
+  }
+
+  tokenAt(index: number): number {
+    return this.fields[index * FIELD_STRIDE]!
+  }
+
+  isDropped(index: number): boolean {
+    return (this.fields[index * FIELD_STRIDE + FIELD.flags]! & FLAG.dropped) !== 0
+  }
+
+  /** Index of the first field with this token that was not dropped, or -1. */
+  find(wanted: number): number {
+    const fields = this.fields
+    for (let index = 0, at = 0; index < this.count; index++, at += FIELD_STRIDE) {
+      if (fields[at] === wanted && (fields[at + FIELD.flags]! & FLAG.dropped) === 0) return index
+    }
+    return -1
+  }
+
+  has(wanted: number): boolean {
+    return this.find(wanted) !== -1
+  }
+
+  /** Value of the field at `index`, decoded, as latin1 text. */
+  valueAt(index: number): string {
+    const at = index * FIELD_STRIDE
+    const start = this.fields[at + FIELD.valueStart]!
+    const end = this.fields[at + FIELD.valueEnd]!
+    if ((this.fields[at + FIELD.flags]! & FLAG.huffmanValue) !== 0) return decodeHuffman(this.bytes, start, end)
+    return this.bytes.latin1Slice(start, end)
+  }
+
+  /** Name of the field at `index` in lower case; an HTTP/1 head keeps the original case in its bytes. */
+  nameAt(index: number): string {
+    const at = index * FIELD_STRIDE
+    const known = this.fields[at]!
+    if (known !== OTHER) return TOKEN_NAMES[known]!
+    return this.bytes.latin1Slice(this.fields[at + FIELD.nameStart]!, this.fields[at + FIELD.nameEnd]!).toLowerCase()
+  }
+
+  /** Value of the first field with this token. */
+  get(wanted: number): string | undefined {
+    const index = this.find(wanted)
+    return index === -1 ? undefined : this.valueAt(index)
+  }
+
+  /** All values of a field by its lower-case name, in order: for policies that name fields freely. */
+  valuesOf(name: string): string[] {
+    const wanted = tokenOf(Buffer.from(name, 'latin1'), 0, name.length)
+    const values: string[] = []
+    for (let index = 0; index < this.count; index++) {
+      if (this.isDropped(index) || this.tokenAt(index) !== wanted) continue
+      if (wanted === OTHER && this.nameAt(index) !== name) continue
+      values.push(this.valueAt(index))
+    }
+    return values
+  }
+
+  /** Removes every field with this token. */
+  drop(wanted: number): void {
+    const fields = this.fields
+    for (let index = 0, at = 0; index < this.count; index++, at += FIELD_STRIDE) {
+      if (fields[at] === wanted) fields[at + FIELD.flags]! |= FLAG.dropped
+    }
+  }
+
+  dropAt(index: number): void {
+    this.fields[index * FIELD_STRIDE + FIELD.flags]! |= FLAG.dropped
+  }
+
+  /** Removes every field with this lower-case name. */
+  dropName(name: string): void {
+    for (let index = 0; index < this.count; index++) {
+      if (!this.isDropped(index) && this.nameAt(index) === name) this.dropAt(index)
+    }
+  }
+
+  /** Appends a field; `name` in lower case, `value` latin1, both already checked by the caller. */
+  add(name: string, value: string): void {
+    const bytes = name.length + value.length
+    this.ensure(bytes)
+    const nameStart = this.end
+    this.bytes.latin1Write(name, nameStart)
+    const nameEnd = nameStart + name.length
+    this.bytes.latin1Write(value, nameEnd)
+    this.end = nameEnd + value.length
+    this.push(tokenOf(this.bytes, nameStart, nameEnd), nameStart, nameEnd, nameEnd, this.end, 0, -1, -1)
+    this.listBytes += bytes + 32
+  }
+
+  /** Replaces every value of a known field by one. */
+  set(name: FieldName, value: string): void {
+    this.drop(token(name))
+    this.add(name, value)
+  }
+
+  /** Replaces the value of a pseudo-field in place, so that pseudo-fields stay in front (RFC 9113 §8.3). */
+  replace(index: number, value: string): void {
+    this.ensure(value.length)
+    const start = this.end
+    this.bytes.latin1Write(value, start)
+    this.end = start + value.length
+    const at = index * FIELD_STRIDE
+    this.fields[at + FIELD.valueStart] = start
+    this.fields[at + FIELD.valueEnd] = this.end
+    this.fields[at + FIELD.flags]! &= ~FLAG.huffmanValue
+    this.fields[at + FIELD.encodedStart] = -1
+    this.fields[at + FIELD.encodedEnd] = -1
+  }
+
+  /** Makes this head an independent copy of `other`. */
+  copyFrom(other: Head): void {
+    this.reset()
+    this.ensure(other.end)
+    other.bytes.copy(this.bytes, 0, 0, other.end)
+    this.end = other.end
+    if (this.fields.length < other.count * FIELD_STRIDE) this.fields = new Int32Array(other.fields.length)
+    this.fields.set(other.fields.subarray(0, other.count * FIELD_STRIDE))
+    this.count = other.count
+    this.encoding = other.encoding
+    this.version = other.version
+    this.status = other.status
+    this.listBytes = other.listBytes
+    this.isAbsoluteForm = other.isAbsoluteForm
+    this.reasonStart = other.reasonStart
+    this.reasonEnd = other.reasonEnd
+  }
+}
+
+/** Name bytes of the field at row `at` (= index × FIELD_STRIDE) when its token is known. */
+export function knownName(fields: Int32Array, at: number): Buffer | undefined {
+  const known = fields[at]!
+  return known === OTHER ? undefined : TOKEN_NAME_BYTES[known]
+}
