@@ -10,7 +10,16 @@ import { decodeHuffman } from './huffman.ts'
 import { type FieldName, OTHER, TOKEN_NAME_BYTES, TOKEN_NAMES, token, tokenOf } from './tokens.ts'
 
 /** Columns of one field in `Head.fields`. */
-export const FIELD = { token: 0, nameStart: 1, nameEnd: 2, valueStart: 3, valueEnd: 4, flags: 5, encodedStart: 6, encodedEnd: 7 } as const
+export const FIELD = {
+  token: 0,
+  nameStart: 1,
+  nameEnd: 2,
+  valueStart: 3,
+  valueEnd: 4,
+  flags: 5,
+  encodedStart: 6,
+  encodedEnd: 7,
+} as const
 export const FIELD_STRIDE = 8
 
 /** Bits of the flags column. */
@@ -74,7 +83,16 @@ export class Head {
   }
 
   /** Appends one field row and returns its index; ranges as in `FIELD`, `-1` where a field has no encoded form. */
-  push(token: number, nameStart: number, nameEnd: number, valueStart: number, valueEnd: number, flags: number, encodedStart: number, encodedEnd: number): number {
+  push(
+    token: number,
+    nameStart: number,
+    nameEnd: number,
+    valueStart: number,
+    valueEnd: number,
+    flags: number,
+    encodedStart: number,
+    encodedEnd: number,
+  ): number {
     const index = this.count++
     let at = index * FIELD_STRIDE
     if (at + FIELD_STRIDE > this.fields.length) {
@@ -121,7 +139,7 @@ export class Head {
     const start = this.fields[at + FIELD.valueStart]!
     const end = this.fields[at + FIELD.valueEnd]!
     if ((this.fields[at + FIELD.flags]! & FLAG.huffmanValue) !== 0) return decodeHuffman(this.bytes, start, end)
-    return this.bytes.latin1Slice(start, end)
+    return this.bytes.toString('latin1', start, end)
   }
 
   /** Name of the field at `index` in lower case; an HTTP/1 head keeps the original case in its bytes. */
@@ -129,7 +147,9 @@ export class Head {
     const at = index * FIELD_STRIDE
     const known = this.fields[at]!
     if (known !== OTHER) return TOKEN_NAMES[known]!
-    return this.bytes.latin1Slice(this.fields[at + FIELD.nameStart]!, this.fields[at + FIELD.nameEnd]!).toLowerCase()
+    return this.bytes
+      .toString('latin1', this.fields[at + FIELD.nameStart]!, this.fields[at + FIELD.nameEnd]!)
+      .toLowerCase()
   }
 
   /** Value of the first field with this token. */
@@ -174,9 +194,9 @@ export class Head {
     const bytes = name.length + value.length
     this.ensure(bytes)
     const nameStart = this.end
-    this.bytes.latin1Write(name, nameStart)
+    this.bytes.write(name, nameStart, 'latin1')
     const nameEnd = nameStart + name.length
-    this.bytes.latin1Write(value, nameEnd)
+    this.bytes.write(value, nameEnd, 'latin1')
     this.end = nameEnd + value.length
     this.push(tokenOf(this.bytes, nameStart, nameEnd), nameStart, nameEnd, nameEnd, this.end, 0, -1, -1)
     this.listBytes += bytes + 32
@@ -192,7 +212,7 @@ export class Head {
   replace(index: number, value: string): void {
     this.ensure(value.length)
     const start = this.end
-    this.bytes.latin1Write(value, start)
+    this.bytes.write(value, start, 'latin1')
     this.end = start + value.length
     const at = index * FIELD_STRIDE
     this.fields[at + FIELD.valueStart] = start
