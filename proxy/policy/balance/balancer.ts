@@ -1,0 +1,134 @@
+/**
+ * Power of two choices: of two random ready endpoints the less loaded one gets the request.
+ *
+ * One balancer per backend, never per request. Choosing the best of *all* endpoints would send every client's next
+ * request to the same one; two random ones spread as well and cost the same with ten thousand endpoints as with three.
+ */
+import type { EndpointLoad } from './endpoint-load.ts'
+
+export interface BalancedEndpoint {
+  readonly load: EndpointLoad
+  /** May take a request now: connected (or able to connect on demand) and not tripped by its breaker. No side effects. */
+  isReady(): boolean
+}
+
+/** Endpoints believed unready that each pick looks at again, so that they come back without having to announce it. */
+const PROBES_PER_PICK = 2
+
+export class P2cBalancer<E extends BalancedEndpoint> {
+  readonly #random: () => number
+  // The first #ready entries were ready when last seen, the others not. Beliefs are corrected where a pick meets them.
+  readonly #endpoints: E[] = []
+  #ready = 0
+  #probeAt = 0
+
+  constructor(random: () => number) {
+    this.#random = random
+  }
+
+  get endpoints(): readonly E[] {
+    return this.#endpoints
+  }
+
+  get size(): number {
+    return this.#endpoints.length
+  }
+
+  /** Exact number of ready endpoints now. Looks at all of them: for metrics, not per request. */
+  get readyCount(): number {
+    let count = 0
+    for (const endpoint of this.#endpoints) if (endpoint.isReady()) count++
+    return count
+  }
+
+  /** Whether `pick` would find one; does not draw. */
+  hasReady(): boolean {
+    while (this.#ready > 0) {
+      if (this.#endpoints[this.#ready - 1]!.isReady()) return true
+      this.#ready--
+    }
+    return this.#scan()
+  }
+
+  /** Replaces the whole set. */
+  setEndpoints(endpoints: Iterable<E>): void {
+    this.#endpoints.length = 0
+    this.#ready = 0
+    this.#probeAt = 0
+    for (const endpoint of endpoints) this.add(endpoint)
+  }
+
+  add(endpoint: E): void {
+    this.#endpoints.push(endpoint)
+    if (endpoint.isReady()) this.#promote(this.#endpoints.length - 1)
+  }
+
+  /** Removes one endpoint; `false` when it is not here. Its requests in flight go on. */
+  remove(endpoint: E): boolean {
+    const endpoints = this.#endpoints
+    let at = endpoints.indexOf(endpoint)
+    if (at === -1) return false
+    if (at < this.#ready) {
+      this.#demote(at)
+      at = this.#ready
+    }
+    endpoints[at] = endpoints[endpoints.length - 1]!
+    endpoints.pop()
+    return true
+  }
+
+  /** Picks an endpoint for one request; `undefined` when none is ready. The caller calls `load.start()` on it. */
+  pick(nowMs: number): E | undefined {
+    const endpoints = this.#endpoints
+    if (this.#ready < endpoints.length) this.#probe()
+    for (;;) {
+      const ready = this.#ready
+      if (ready === 0) {
+        if (!this.#scan()) return undefined
+        continue
+      }
+      if (ready === 1) {
+        if (endpoints[0]!.isReady()) return endpoints[0]
+        this.#demote(0)
+        continue
+      }
+      const first = (this.#random() * ready) | 0
+      let second = (this.#random() * (ready - 1)) | 0
+      if (second >= first) second++
+      const a = endpoints[first]!
+      const b = endpoints[second]!
+      if (!a.isReady()) this.#demote(first)
+      else if (!b.isReady()) this.#demote(second)
+      else return b.load.at(nowMs) < a.load.at(nowMs) ? b : a
+    }
+  }
+
+  #probe(): void {
+    for (let probe = 0; probe < PROBES_PER_PICK && this.#ready < this.#endpoints.length; probe++) {
+      if (this.#probeAt < this.#ready || this.#probeAt >= this.#endpoints.length) this.#probeAt = this.#ready
+      const at = this.#probeAt++
+      if (this.#endpoints[at]!.isReady()) this.#promote(at)
+    }
+  }
+
+  /** Looks at every endpoint again; only when none was believed ready. */
+  #scan(): boolean {
+    for (let at = 0; at < this.#endpoints.length; at++) if (this.#endpoints[at]!.isReady()) this.#promote(at)
+    return this.#ready > 0
+  }
+
+  #promote(at: number): void {
+    this.#swap(at, this.#ready++)
+  }
+
+  #demote(at: number): void {
+    this.#swap(at, --this.#ready)
+  }
+
+  #swap(at: number, other: number): void {
+    const endpoints = this.#endpoints
+    const endpoint = endpoints[at]!
+    endpoints[at] = endpoints[other]!
+    endpoints[other] = endpoint
+  }
+}

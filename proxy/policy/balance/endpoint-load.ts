@@ -1,0 +1,52 @@
+/**
+ * How busy one endpoint is for this proxy: latency estimate × requests that wait for an answer.
+ *
+ * Only what this proxy saw counts; there is no exchange with other clients. A request is in flight until its first
+ * response content (or its end without any), so a long stream does not count as load for its whole life.
+ */
+import { DECAY_MS, PeakEwma, SEED_RTT_MS } from './peak-ewma.ts'
+
+/**
+ * Round trips shorter than this count as this long. Below a millisecond the measured time is mostly scheduling noise of
+ * the two proxies; without the floor one endpoint that happened to answer in 0.2 ms would draw most requests from equal
+ * neighbours at 0.4 ms. Above it the estimate decides.
+ */
+export const RTT_FLOOR_MS = 1
+
+export class EndpointLoad {
+  readonly #rtt: PeakEwma
+  #inFlight = 0
+
+  constructor(nowMs: number, seedMs: number = SEED_RTT_MS, decayMs: number = DECAY_MS) {
+    this.#rtt = new PeakEwma(decayMs, seedMs, nowMs)
+  }
+
+  get inFlight(): number {
+    return this.#inFlight
+  }
+
+  /** What the balancer compares: the expected wait of one more request. */
+  at(nowMs: number): number {
+    return Math.max(this.#rtt.at(nowMs), RTT_FLOOR_MS) * (this.#inFlight + 1)
+  }
+
+  /** A request was given to this endpoint. Exactly one of `firstByte` and `failed` follows. */
+  start(): void {
+    this.#inFlight++
+  }
+
+  /** The answer began: its first content arrived, or its head when it has no content. */
+  firstByte(latencyMs: number, nowMs: number): void {
+    this.#inFlight--
+    this.#rtt.observe(latencyMs, nowMs)
+  }
+
+  /**
+   * The request ended without an answer (reset, timeout, connection lost, given up by the client).
+   * A quick failure is no sign of a quick endpoint, so this only ever raises the estimate.
+   */
+  failed(afterMs: number, nowMs: number): void {
+    this.#inFlight--
+    this.#rtt.observe(afterMs, nowMs)
+  }
+}

@@ -1,0 +1,51 @@
+import { test } from 'tap'
+import { EndpointLoad, RTT_FLOOR_MS } from './endpoint-load.ts'
+import { PeakEwma } from './peak-ewma.ts'
+
+test('a slow answer is believed at once and forgiven over the decay', async (t) => {
+  const latency = new PeakEwma(10_000, 10, 0)
+  latency.observe(500, 1_000)
+  t.equal(latency.at(1_000), 500)
+  t.ok(latency.at(31_000) < 500 / 20, 'three decay periods leave about a twentieth')
+  t.equal(latency.at(1_000), 500, 'reading changes nothing')
+})
+
+test('a faster answer neither lowers the estimate nor delays its decay', async (t) => {
+  const latency = new PeakEwma(10_000, 100, 0)
+  latency.observe(20, 0)
+  t.equal(latency.at(0), 100)
+  latency.observe(20, 10_000)
+  t.equal(latency.at(10_000), 100 / Math.E)
+  latency.observe(20, 60_000)
+  t.equal(latency.at(60_000), 20, 'once the old one is forgotten the new one counts')
+  const untouched = new PeakEwma(10_000, 100, 0)
+  t.equal(untouched.at(10_000), 100 / Math.E, 'the same past gives the same estimate, to the bit')
+})
+
+test('a seed below a millisecond is raised to one', async (t) => {
+  t.equal(new PeakEwma(10_000, 0, 0).at(0), 1)
+})
+
+test('load is the estimate times the requests in flight and the one to come', async (t) => {
+  const load = new EndpointLoad(0)
+  t.equal(load.at(0), 30)
+  load.start()
+  load.start()
+  t.equal(load.inFlight, 2)
+  t.equal(load.at(0), 90)
+  load.firstByte(40, 0)
+  t.equal(load.at(0), 80)
+  load.failed(1, 0)
+  t.equal(load.at(0), 40, 'a quick failure does not make an endpoint look quick')
+  load.start()
+  load.failed(3_000, 5_000)
+  t.equal(load.at(5_000), 3_000, 'a timeout raises the estimate')
+  t.equal(load.inFlight, 0)
+})
+
+test('an idle endpoint is tried again: its load falls to the floor, not to nothing', async (t) => {
+  const load = new EndpointLoad(0)
+  t.equal(load.at(1_000_000), RTT_FLOOR_MS)
+  load.start()
+  t.equal(load.at(1_000_000), 2 * RTT_FLOOR_MS, 'so requests in flight still count')
+})
