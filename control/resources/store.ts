@@ -1,0 +1,126 @@
+/**
+ * The resource store: objects in by kind, namespace and name; consistent views out.
+ *
+ * A batch is applied whole before anybody hears of it, so no index ever sees half a change. Lists are kept sorted and
+ * are the same array until their kind changes, so an index may compare by identity.
+ */
+import { KINDS, type Kind, type Resource, type ResourceOf } from '../../api/resources/kinds.ts'
+
+export interface ResourceStore {
+  /** Ordered by namespace and name. */
+  list<K extends Kind>(kind: K): readonly ResourceOf<K>[]
+  /** `namespace` is empty for kinds without one. */
+  get<K extends Kind>(kind: K, namespace: string, name: string): ResourceOf<K> | undefined
+  /**
+   * Called once per batch after it was applied whole.
+   * @returns ends the subscription
+   */
+  subscribe(listener: (changed: ReadonlySet<Kind>) => void): () => void
+}
+
+export interface ObjectKey {
+  readonly kind: Kind
+  readonly namespace: string
+  readonly name: string
+}
+
+export interface Batch {
+  readonly apply?: readonly Resource[]
+  readonly delete?: readonly ObjectKey[]
+}
+
+export interface WritableResourceStore extends ResourceStore {
+  /** Creates or replaces, as one batch. */
+  apply(objects: readonly Resource[]): void
+  delete(keys: readonly ObjectKey[]): void
+  /** Both in one batch; deletions first, so a batch may replace an object by one of the same name. */
+  commit(batch: Batch): void
+}
+
+export interface MemoryStoreOptions {
+  /** RFC 3339 time for `creationTimestamp` of new objects. */
+  readonly now?: () => string
+  readonly newUid?: () => string
+}
+
+type Table = Map<string, Resource>
+
+export class MemoryStore implements WritableResourceStore {
+  readonly #tables = new Map<Kind, Table>((Object.keys(KINDS) as Kind[]).map((kind) => [kind, new Map()]))
+  readonly #lists = new Map<Kind, readonly Resource[]>()
+  readonly #listeners = new Set<(changed: ReadonlySet<Kind>) => void>()
+  readonly #now: () => string
+  readonly #newUid: () => string
+  #version = 0
+
+  constructor({ now = () => new Date().toISOString(), newUid = () => crypto.randomUUID() }: MemoryStoreOptions = {}) {
+    this.#now = now
+    this.#newUid = newUid
+  }
+
+  list<K extends Kind>(kind: K): readonly ResourceOf<K>[] {
+    let list = this.#lists.get(kind)
+    if (list === undefined) {
+      list = [...this.#tables.get(kind)!.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, object]) => object)
+      this.#lists.set(kind, list)
+    }
+    return list as readonly ResourceOf<K>[]
+  }
+
+  get<K extends Kind>(kind: K, namespace: string, name: string): ResourceOf<K> | undefined {
+    return this.#tables.get(kind)!.get(tableKey(namespace, name)) as ResourceOf<K> | undefined
+  }
+
+  subscribe(listener: (changed: ReadonlySet<Kind>) => void): () => void {
+    // Wrapped, so that the same function may subscribe twice and end one subscription only.
+    const own = (changed: ReadonlySet<Kind>) => listener(changed)
+    this.#listeners.add(own)
+    return () => this.#listeners.delete(own)
+  }
+
+  apply(objects: readonly Resource[]): void {
+    this.commit({ apply: objects })
+  }
+
+  delete(keys: readonly ObjectKey[]): void {
+    this.commit({ delete: keys })
+  }
+
+  commit(batch: Batch): void {
+    const changed = new Set<Kind>()
+    for (const { kind, namespace, name } of batch.delete ?? []) {
+      if (this.#tables.get(kind)!.delete(tableKey(namespace, name))) changed.add(kind)
+    }
+    for (const object of batch.apply ?? []) {
+      const { kind, metadata } = object
+      const table = this.#tables.get(kind)!
+      const key = tableKey(metadata.namespace, metadata.name)
+      table.set(key, this.#versioned(object, table.get(key)))
+      changed.add(kind)
+    }
+    if (changed.size === 0) return
+    for (const kind of changed) this.#lists.delete(kind)
+    for (const listener of [...this.#listeners]) listener(changed)
+  }
+
+  /** What the source left empty is filled in: identity and age survive a replacement, the version never repeats. */
+  #versioned(object: Resource, previous: Resource | undefined): Resource {
+    const { metadata } = object
+    return {
+      ...object,
+      metadata: {
+        ...metadata,
+        uid: metadata.uid || previous?.metadata.uid || this.#newUid(),
+        creationTimestamp: metadata.creationTimestamp || previous?.metadata.creationTimestamp || this.#now(),
+        resourceVersion:
+          metadata.resourceVersion !== '' && metadata.resourceVersion !== previous?.metadata.resourceVersion
+            ? metadata.resourceVersion
+            : String(++this.#version),
+      },
+    } as Resource
+  }
+}
+
+function tableKey(namespace: string, name: string): string {
+  return `${namespace}/${name}`
+}
