@@ -38,8 +38,14 @@ export type Encoding = (typeof Encoding)[keyof typeof Encoding]
 export const Version = { http10: 10, http11: 11, http2: 20 } as const
 export type Version = (typeof Version)[keyof typeof Version]
 
+/** How the content of an HTTP/1 message is delimited (RFC 9112 §6.3). */
+export const Framing = { none: 0, length: 1, chunked: 2, untilClose: 3 } as const
+export type Framing = (typeof Framing)[keyof typeof Framing]
+
 const INITIAL_BYTES = 2048
 const INITIAL_FIELDS = 24
+
+const STATUS = token(':status')
 
 export class Head {
   bytes: Buffer = Buffer.allocUnsafeSlow(INITIAL_BYTES)
@@ -57,9 +63,27 @@ export class Head {
   listBytes = 0
   /** HTTP/1 requests in absolute-form (RFC 9112 §3.2.2); `:authority` and `:path` are taken from the target. */
   isAbsoluteForm = false
+  /** HTTP/1 requests: the request target as it came. */
+  targetStart = 0
+  targetEnd = 0
   /** HTTP/1 responses: the reason phrase's range in `bytes`. */
   reasonStart = 0
   reasonEnd = 0
+  /**
+   * HTTP/1: what the fields (and a response's status) say about the content. Responses to HEAD and 2xx to CONNECT have
+   * none whatever this says; only the caller knows the request. HTTP/2 frames its content, so there it stays `none`.
+   */
+  framing: Framing = Framing.none
+  /** Declared content-length in any version, -1 when there is none. */
+  contentLength = -1
+  /** HTTP/1: the connection may be used again after this message. */
+  isKeepAlive = false
+  /** HTTP/1: `connection: upgrade` with an Upgrade field, whose value is `bytes[upgradeStart, upgradeEnd)`. */
+  isUpgrade = false
+  upgradeStart = 0
+  upgradeEnd = 0
+  /** HTTP/2: why the message must be refused (RFC 9113 §8.1.1); `undefined` when it is well-formed. */
+  malformed: string | undefined = undefined
 
   /** Empties the head for its next message; keeps the memory. */
   reset(): void {
@@ -70,8 +94,17 @@ export class Head {
     this.status = 0
     this.listBytes = 0
     this.isAbsoluteForm = false
+    this.targetStart = 0
+    this.targetEnd = 0
     this.reasonStart = 0
     this.reasonEnd = 0
+    this.framing = Framing.none
+    this.contentLength = -1
+    this.isKeepAlive = false
+    this.isUpgrade = false
+    this.upgradeStart = 0
+    this.upgradeEnd = 0
+    this.malformed = undefined
   }
 
   /** Makes room for `bytes` more bytes behind `end`. */
@@ -222,6 +255,15 @@ export class Head {
     this.fields[at + FIELD.encodedEnd] = -1
   }
 
+  /** Changes the status of a response, and its reason phrase to the standard one. */
+  setStatus(status: number): void {
+    this.status = status
+    this.reasonStart = 0
+    this.reasonEnd = 0
+    const index = this.find(STATUS)
+    if (index !== -1) this.replace(index, String(status))
+  }
+
   /** Makes this head an independent copy of `other`. */
   copyFrom(other: Head): void {
     this.reset()
@@ -236,8 +278,17 @@ export class Head {
     this.status = other.status
     this.listBytes = other.listBytes
     this.isAbsoluteForm = other.isAbsoluteForm
+    this.targetStart = other.targetStart
+    this.targetEnd = other.targetEnd
     this.reasonStart = other.reasonStart
     this.reasonEnd = other.reasonEnd
+    this.framing = other.framing
+    this.contentLength = other.contentLength
+    this.isKeepAlive = other.isKeepAlive
+    this.isUpgrade = other.isUpgrade
+    this.upgradeStart = other.upgradeStart
+    this.upgradeEnd = other.upgradeEnd
+    this.malformed = other.malformed
   }
 }
 
