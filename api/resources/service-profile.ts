@@ -4,6 +4,8 @@
  * Checked more strictly than a Kubernetes API server would: a misspelt field here means retries or timeouts that
  * silently do not happen, so unknown fields, bad regular expressions and budgets that the proxy would drop are refused.
  */
+
+import { parseGoDurationMs } from '../duration.ts'
 import {
   array,
   boolean,
@@ -19,7 +21,6 @@ import {
   string,
   withDefault,
 } from './check.ts'
-import { parseGoDuration } from './go-duration.ts'
 import { type ObjectMeta, objectMeta } from './meta.ts'
 import { compileAnchoredRegex } from './path-regex.ts'
 
@@ -77,7 +78,7 @@ export interface DstOverride {
 }
 
 const goDuration: Check<string> = (value, path, report) => {
-  if (typeof value === 'string' && parseGoDuration(value) !== undefined) return value
+  if (typeof value === 'string' && parseGoDurationMs(value) !== undefined) return value
   return fail(report, path, `${describe(value)} is not a duration such as 300ms, 10s or 1m30s`)
 }
 
@@ -177,7 +178,7 @@ const retryBudget: Check<RetryBudget> = object<RetryBudget>(
     ttl: required((value, path, report) => {
       const ttl = goDuration(value, path, report)
       if (ttl === undefined) return undefined
-      const ttlMs = parseGoDuration(ttl)!
+      const ttlMs = parseGoDurationMs(ttl)!
       if (ttlMs >= 1_000 && ttlMs <= 60_000) return ttl
       return fail(report, path, `${ttl} is outside 1s to 60s; the proxy would retry nothing`)
     }),

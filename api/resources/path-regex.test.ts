@@ -1,25 +1,5 @@
 import { test } from 'tap'
-import { parseGoDuration } from './go-duration.ts'
 import { compileAnchoredRegex } from './path-regex.ts'
-
-test('parseGoDuration', async (t) => {
-  const cases: [string, number | undefined][] = [
-    ['300ms', 300],
-    ['10s', 10_000],
-    ['1m30s', 90_000],
-    ['1.5h', 5_400_000],
-    ['-1s', -1_000],
-    ['0', 0],
-    ['.5s', 500],
-    ['', undefined],
-    ['10', undefined],
-    ['1d', undefined],
-    ['s', undefined],
-    ['1s ', undefined],
-    ['1 s', undefined],
-  ]
-  for (const [text, ms] of cases) t.equal(parseGoDuration(text), ms, `"${text}"`)
-})
 
 test('compileAnchoredRegex', async (t) => {
   const cases = [
