@@ -1,0 +1,38 @@
+/** Errors that a client is meant to see, and how handlers report them. */
+import { type handleUnaryCall, type ServerErrorResponse, status } from '@grpc/grpc-js'
+
+/** An answer with a status other than OK. The message goes to the client, so it never contains a secret. */
+export class GrpcError extends Error {
+  override readonly name = 'GrpcError'
+  readonly code: status
+
+  constructor(code: status, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+  }
+}
+
+/** What the client is told: a GrpcError as it is, anything else only that something failed here. */
+export function toServerError(error: unknown): ServerErrorResponse {
+  if (error instanceof GrpcError)
+    return Object.assign(new Error(error.message), { code: error.code, details: error.message })
+  return Object.assign(new Error('internal error'), {
+    code: status.INTERNAL,
+    details: 'internal error; see the log of the control plane',
+  })
+}
+
+/** A unary handler from a function that returns the answer or throws. */
+export function unary<Req, Res>(
+  answer: (request: Req) => Res | Promise<Res>,
+  onError: (error: unknown) => void = () => {},
+): handleUnaryCall<Req, Res> {
+  return async ({ request }, callback) => {
+    try {
+      callback(null, await answer(request))
+    } catch (error) {
+      onError(error)
+      callback(toServerError(error))
+    }
+  }
+}
