@@ -1,0 +1,142 @@
+/**
+ * What the policy API says about one destination, as read-only data. Discovery replaces it whole, so no request ever
+ * sees half an update. Everything in the message is here or is an `unsupported` filter.
+ */
+import type { BackoffParams } from './backoff.ts'
+import type { EndpointMeta } from './endpoint.ts'
+import type { ConnectionFilter, Filter } from './filter.ts'
+import type { InvalidPolicy, Meta } from './meta.ts'
+import type { Route, RouteTable, Rule } from './route.ts'
+
+export type OutboundPolicy = OutboundTarget | InvalidPolicy
+
+export interface OutboundTarget {
+  readonly kind: 'target'
+  /** The Service, EgressNetwork … that the address belongs to. */
+  readonly parent: Meta
+  readonly protocol: OutboundProtocol
+}
+
+export type OutboundProtocol =
+  | {
+      readonly kind: 'detect'
+      /** As sent; the proxy uses its own setting. */
+      readonly timeoutMs: number
+      readonly opaque: OpaquePolicy
+      readonly http1: HttpPolicy
+      readonly http2: HttpPolicy
+    }
+  | { readonly kind: 'http1'; readonly http: HttpPolicy }
+  | { readonly kind: 'http2'; readonly http: HttpPolicy }
+  | { readonly kind: 'grpc'; readonly http: HttpPolicy }
+  | { readonly kind: 'opaque'; readonly opaque: OpaquePolicy }
+  | { readonly kind: 'tls'; readonly routes: readonly TlsRoute[] }
+
+export interface HttpPolicy {
+  readonly table: RouteTable<HttpRoute>
+  readonly failureAccrual: FailureAccrualParams | undefined
+}
+
+/** HTTPRoute or GRPCRoute. */
+export type HttpRoute = Route<HttpRule>
+
+export interface HttpRule extends Rule {
+  readonly filters: readonly Filter[]
+  readonly distribution: Distribution<Filter>
+  readonly timeouts: Timeouts
+  readonly retry: RetryPolicy | undefined
+  /** The request's own `l5d-retry-…` and `l5d-…timeout` headers override what the policy says. */
+  readonly allowL5dHeaders: boolean
+}
+
+/** One route at most; without one no connection can be served. */
+export interface OpaquePolicy {
+  readonly route: OpaqueRoute | undefined
+}
+
+export interface OpaqueRoute {
+  readonly meta: Meta
+  readonly filters: readonly ConnectionFilter[]
+  readonly distribution: Distribution<ConnectionFilter>
+}
+
+/** Suffixes begin with a dot. Without SNI matches a route takes every connection. */
+export interface TlsRoute extends OpaqueRoute {
+  readonly snis: readonly SniMatch[]
+}
+
+export type SniMatch =
+  | { readonly kind: 'exact'; readonly name: string }
+  | { readonly kind: 'suffix'; readonly suffix: string }
+
+/** Which backend gets a request. */
+export type Distribution<F> =
+  | { readonly kind: 'empty' }
+  /** The first one that is ready. */
+  | { readonly kind: 'firstAvailable'; readonly backends: readonly RouteBackend<F>[] }
+  /** By weight among those that are ready. At least two, and the weights do not sum to zero. */
+  | { readonly kind: 'randomAvailable'; readonly backends: readonly RouteBackend<F>[]; readonly totalWeight: number }
+
+export interface RouteBackend<F> {
+  readonly backend: Backend
+  /** Applied after the rule's own. */
+  readonly filters: readonly F[]
+  readonly weight: number
+}
+
+export interface Backend {
+  readonly meta: Meta
+  readonly target: BackendTarget
+}
+
+export type BackendTarget =
+  /** Balanced over the endpoints of `name:port`. */
+  | { readonly kind: 'balancer'; readonly path: string; readonly seedRttMs: number; readonly decayMs: number }
+  /** One fixed endpoint. */
+  | { readonly kind: 'forward'; readonly endpoint: EndpointMeta }
+  /** Named but not resolvable: 502 unless a filter answers first. */
+  | { readonly kind: 'none' }
+
+export interface Timeouts {
+  /** The whole exchange, retries included. */
+  readonly requestMs: number | undefined
+  /** From the end of the request to the end of the response. */
+  readonly responseMs: number | undefined
+  /** Longest time without a frame in either direction. */
+  readonly idleMs: number | undefined
+}
+
+export const NO_TIMEOUTS: Timeouts = { requestMs: undefined, responseMs: undefined, idleMs: undefined }
+
+export interface RetryPolicy {
+  /** Attempts after the first. */
+  readonly maxRetries: number
+  /** A longer request body is not kept for a retry. */
+  readonly maxRequestBytes: number
+  /** Inclusive ranges of HTTP status codes. */
+  readonly statuses: readonly { readonly min: number; readonly max: number }[]
+  /** Bit n is set when grpc-status n is retried. */
+  readonly grpcCodes: number
+  /** Per attempt, up to the response head. */
+  readonly timeoutMs: number | undefined
+  /** `undefined` retries at once. */
+  readonly backoff: BackoffParams | undefined
+}
+
+export interface FailureAccrualParams {
+  readonly kind: 'consecutive'
+  readonly maxFailures: number
+  readonly backoff: BackoffParams
+}
+
+export function isRetryableStatus({ statuses }: RetryPolicy, status: number): boolean {
+  for (let at = 0; at < statuses.length; at++) {
+    const { min, max } = statuses[at]!
+    if (status >= min && status <= max) return true
+  }
+  return false
+}
+
+export function isRetryableGrpcStatus({ grpcCodes }: RetryPolicy, code: number): boolean {
+  return code >= 0 && code <= 31 && (grpcCodes & (1 << code)) !== 0
+}
