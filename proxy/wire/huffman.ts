@@ -153,21 +153,23 @@ export function decodeHuffman(buf: Uint8Array, start: number, end: number): stri
   return out.toString('latin1', 0, decodedEnd)
 }
 
-/** Encodes latin1 text: for tests and for messages built ahead; the proxy itself writes new values as they are. */
+/** Encodes latin1 text: for tables, tests and messages built ahead; the proxy itself writes new values as they are. */
 export function encodeHuffman(text: string): Buffer {
   const bytes: number[] = []
-  let pending = 0n
-  let bits = 0n
+  // At most 7 bits wait when a code of at most 30 is added: exact in a double, too long for a 32-bit shift.
+  let pending = 0
+  let bits = 0
   for (let i = 0; i < text.length; i++) {
     const symbol = text.charCodeAt(i) & 0xff
-    pending = (pending << BigInt(CODE_LENGTHS[symbol]!)) | BigInt(CODES[symbol]!)
-    bits += BigInt(CODE_LENGTHS[symbol]!)
-    while (bits >= 8n) {
-      bits -= 8n
-      bytes.push(Number((pending >> bits) & 0xffn))
-      pending &= (1n << bits) - 1n
+    pending = pending * 2 ** CODE_LENGTHS[symbol]! + CODES[symbol]!
+    bits += CODE_LENGTHS[symbol]!
+    while (bits >= 8) {
+      bits -= 8
+      const byte = Math.floor(pending / 2 ** bits)
+      pending -= byte * 2 ** bits
+      bytes.push(byte)
     }
   }
-  if (bits > 0n) bytes.push(Number(((pending << (8n - bits)) | ((1n << (8n - bits)) - 1n)) & 0xffn))
+  if (bits > 0) bytes.push((pending << (8 - bits)) | ((1 << (8 - bits)) - 1))
   return Buffer.from(bytes)
 }

@@ -1,0 +1,79 @@
+/** Which bytes names, values and targets may contain (RFC 9110 §5.1, §5.5; RFC 9113 §8.2.1; RFC 3986 §3). */
+
+/** tchar of RFC 9110 §5.6.2, upper case included: methods and names of HTTP/1 fields. */
+export const TOKEN_CHAR = tableOf("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+/** The same without upper case: names of HTTP/2 fields. */
+export const LOWER_TOKEN_CHAR = tableOf("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz")
+/** uri-host and port, without userinfo: `@` makes a request mean another host to another reader (RFC 9113 §8.3.1). */
+const AUTHORITY_CHAR = tableOf("-._~%!$&'()*+,;=:[]0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+const SCHEME_CHAR = tableOf('+-.0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz')
+
+function tableOf(chars: string): Uint8Array {
+  const table = new Uint8Array(256)
+  for (let i = 0; i < chars.length; i++) table[chars.charCodeAt(i)] = 1
+  return table
+}
+
+function hasOnly(table: Uint8Array, buf: Uint8Array, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) if (table[buf[at]!] === 0) return false
+  return true
+}
+
+export function isToken(buf: Uint8Array, start: number, end: number): boolean {
+  return start < end && hasOnly(TOKEN_CHAR, buf, start, end)
+}
+
+export function isLowerToken(buf: Uint8Array, start: number, end: number): boolean {
+  return start < end && hasOnly(LOWER_TOKEN_CHAR, buf, start, end)
+}
+
+/** May be empty: an origin without a name has an empty Host (RFC 9110 §7.2). */
+export function isAuthority(buf: Uint8Array, start: number, end: number): boolean {
+  return hasOnly(AUTHORITY_CHAR, buf, start, end)
+}
+
+export function isScheme(buf: Uint8Array, start: number, end: number): boolean {
+  return (
+    start < end && (buf[start]! | 0x20) >= 0x61 && (buf[start]! | 0x20) <= 0x7a && hasOnly(SCHEME_CHAR, buf, start, end)
+  )
+}
+
+/**
+ * No space, no control character: what a path must not have so that it stays one word of a request line. Bytes above 127
+ * pass, applications send them. `#` would start a fragment, which is never sent (RFC 9110 §7.1).
+ */
+export function isTargetText(buf: Uint8Array, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) {
+    const byte = buf[at]!
+    if (byte <= 0x20 || byte === 0x7f || byte === 0x23) return false
+  }
+  return true
+}
+
+/** A field value by the rule of HTTP/2 (RFC 9113 §8.2.1): no NUL, CR, LF, no space or tab at either end. */
+export function isFieldValue(buf: Uint8Array, start: number, end: number): boolean {
+  if (start === end) return true
+  for (let at = start; at < end; at++) {
+    const byte = buf[at]!
+    if (byte <= 13 && (byte === 0 || byte === 10 || byte === 13)) return false
+  }
+  const first = buf[start]!
+  const last = buf[end - 1]!
+  return first !== 0x20 && first !== 0x09 && last !== 0x20 && last !== 0x09
+}
+
+/** Largest content-length that is counted exactly. */
+const MAX_LENGTH_DIGITS = 15
+
+/** 1*DIGIT as a number, -1 when it is something else or too large to count. */
+export function parseDigits(buf: Uint8Array, start: number, end: number): number {
+  const length = end - start
+  if (length === 0 || length > MAX_LENGTH_DIGITS) return -1
+  let value = 0
+  for (let at = start; at < end; at++) {
+    const digit = buf[at]! - 0x30
+    if (digit < 0 || digit > 9) return -1
+    value = value * 10 + digit
+  }
+  return value
+}
