@@ -1,0 +1,221 @@
+/**
+ * Mesh TLS (facts: identity and TLS, proxy side): TLS 1.3 only, both sides name themselves by certificate, no session is
+ * ever resumed. A name counts only as a DNS or URI subjectAltName that is equal to the expected identity: no wildcard,
+ * no common name, no rule of the web.
+ */
+import { constants, type KeyObject } from 'node:crypto'
+import type { Socket } from 'node:net'
+import {
+  connect,
+  createSecureContext,
+  createServer,
+  type PeerCertificate,
+  type SecureContext,
+  type SecureContextOptions,
+  type Server,
+  type TLSSocket,
+} from 'node:tls'
+import { type Connecting, type ConnectTcpOptions, dial, socketOptions } from './connect.ts'
+import type { ConnectError } from './connector.ts'
+import { parseSubjectAltNames } from './subject-alt-name.ts'
+
+/** Offered only on connections that begin with a transport header. */
+export const TRANSPORT_ALPN = 'transport.l5d.io/v1'
+
+/** A client that does not finish its handshake is cut; the same as the inbound detect timeout. */
+const HANDSHAKE_TIMEOUT_MS = 10_000
+
+/** What a peer has to name itself; compared byte by byte. */
+export type PeerIdentity =
+  | { readonly kind: 'dns'; readonly name: string }
+  | { readonly kind: 'uri'; readonly uri: string }
+
+/** What a client showed: `tls` without a certificate, `meshTls` with one that our trust anchors vouch for. */
+export type MeshTlsClient = { readonly kind: 'tls' } | { readonly kind: 'meshTls'; readonly identity: string }
+
+export interface SecureContextParts {
+  /** Our own key and certificate chain (leaf first); a client may do without until it has them. */
+  readonly key?: KeyObject | string | undefined
+  readonly chainPem?: string | undefined
+  readonly trustAnchorsPem: string
+}
+
+const PARAMETERS: SecureContextOptions = {
+  minVersion: 'TLSv1.3',
+  maxVersion: 'TLSv1.3',
+  ciphers: 'TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256',
+  ecdhCurve: 'X25519MLKEM768:X25519:P-256:P-384',
+  // Stateful tickets that nobody keeps: a few bytes instead of the sealed session, and never a resumption.
+  secureOptions: constants.SSL_OP_NO_TICKET,
+  // A trust anchor is trusted because it is configured, also when it is an intermediate and not a root.
+  allowPartialTrustChain: true,
+}
+
+/**
+ * Key, chain and trust anchors for both directions. The key stays in memory.
+ *
+ * @throws Error of OpenSSL when a PEM does not parse or the key does not belong to the certificate
+ */
+export function makeSecureContext({ key, chainPem, trustAnchorsPem }: SecureContextParts): SecureContext {
+  const options: SecureContextOptions = { ...PARAMETERS, ca: trustAnchorsPem }
+  if (key !== undefined) options.key = typeof key === 'string' ? key : key.export({ type: 'pkcs8', format: 'pem' })
+  if (chainPem !== undefined) options.cert = chainPem
+  return createSecureContext(options)
+}
+
+export interface ConnectMeshTlsOptions extends ConnectTcpOptions {
+  /** Sent as SNI. */
+  readonly serverName: string
+  readonly identity: PeerIdentity
+  readonly context: SecureContext
+  /** Offer `transport.l5d.io/v1`. */
+  readonly alpn: boolean
+}
+
+export interface ConnectMeshTlsEvents {
+  /** Listeners for 'error' and 'data' must be added during this call. */
+  readonly onConnected: (socket: TLSSocket, isTransportHeader: boolean) => void
+  readonly onFailed: (error: ConnectError) => void
+}
+
+/** Connects and proves who answers; `timeoutMs` covers TCP and TLS together. */
+export function connectMeshTls(options: ConnectMeshTlsOptions & ConnectMeshTlsEvents): Connecting {
+  const { serverName, identity, context, alpn, onConnected, onFailed } = options
+  return dial('tls', options, onFailed, (dialled) => {
+    const socket = connect({
+      ...socketOptions(options),
+      secureContext: context,
+      servername: serverName,
+      rejectUnauthorized: true,
+      checkServerIdentity: (_host, certificate) => checkPeerIdentity(certificate, identity),
+      ...(alpn ? { ALPNProtocols: [TRANSPORT_ALPN] } : {}),
+    })
+    socket.once('secureConnect', () => {
+      if (dialled.settle()) onConnected(socket, socket.alpnProtocol === TRANSPORT_ALPN)
+    })
+    return socket
+  })
+}
+
+/** The error that ends the handshake, or `undefined` when one subjectAltName is the expected identity. */
+export function checkPeerIdentity(
+  certificate: Pick<PeerCertificate, 'subjectaltname'>,
+  expected: PeerIdentity,
+): Error | undefined {
+  const wanted = expected.kind === 'dns' ? expected.name : expected.uri
+  const names = parseSubjectAltNames(certificate.subjectaltname)
+  const isFound = names?.identities.some(({ kind, value }) => kind === expected.kind && value === wanted)
+  if (isFound === true) return undefined
+  const found = names?.identities.map(({ value }) => value).join(', ') || 'nobody'
+  return new Error(`expected the identity ${wanted}, but the peer's certificate is of ${found}`)
+}
+
+export interface MeshTlsServerOptions {
+  /** Name in our certificate, for messages; the caller has already compared it with the SNI. */
+  readonly localName: string
+  /** Connections have to negotiate `transport.l5d.io/v1` (those to the inbound port itself); otherwise ALPN is ignored. */
+  readonly withAlpn: boolean
+  readonly handshakeTimeoutMs?: number
+}
+
+type OnSecure = (socket: TLSSocket, client: MeshTlsClient) => void
+type OnFailed = (error: Error) => void
+interface Accepting {
+  readonly onSecure: OnSecure
+  readonly onFailed: OnFailed
+}
+
+/** Terminates mesh TLS on sockets that were accepted, and looked at, elsewhere. It never listens itself. */
+export class MeshTlsServer {
+  readonly #localName: string
+  readonly #withAlpn: boolean
+  readonly #server: Server
+  readonly #accepting = new WeakMap<Socket, Accepting>()
+  #context: SecureContext | undefined = undefined
+
+  constructor({ localName, withAlpn, handshakeTimeoutMs }: MeshTlsServerOptions) {
+    this.#localName = localName
+    this.#withAlpn = withAlpn
+    this.#server = createServer({
+      ...PARAMETERS,
+      // The only documented way to give a server a context that exists already, which the client side shares.
+      SNICallback: (_name, found) => found(null, this.#context),
+      requestCert: true,
+      // A client without a certificate is welcome here (policy decides); one with a wrong certificate is refused below.
+      rejectUnauthorized: false,
+      handshakeTimeout: handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS,
+      ...(withAlpn ? { ALPNProtocols: [TRANSPORT_ALPN] } : {}),
+    })
+    this.#server.on('secureConnection', (socket) => this.#onSecure(socket))
+    this.#server.on('tlsClientError', (error, socket) => this.#onFailed(error, socket))
+  }
+
+  /** New handshakes use `context` (from `makeSecureContext`); established connections are not touched. */
+  setContext(context: SecureContext): void {
+    this.#context = context
+  }
+
+  /**
+   * Handshakes on `socket`; exactly one of the two callbacks is called, later. `firstBytes` are bytes already read from
+   * it. The caller has removed its own listeners; 'error' and 'data' listeners of the TLS socket must be added in `onSecure`.
+   */
+  accept(socket: Socket, firstBytes: Buffer | undefined, onSecure: OnSecure, onFailed: OnFailed): void {
+    if (this.#context === undefined) {
+      socket.destroy()
+      setImmediate(onFailed, new Error(`no certificate for ${this.#localName} yet; see the identity log lines`))
+      return
+    }
+    // A flowing socket without listeners would drop what is put back.
+    socket.pause()
+    if (firstBytes !== undefined && firstBytes.length > 0) socket.unshift(firstBytes)
+    this.#accepting.set(socket, { onSecure, onFailed })
+    this.#server.emit('connection', socket)
+  }
+
+  #onSecure(socket: TLSSocket): void {
+    const accepting = this.#take(socket)
+    if (accepting === undefined) return
+    const problem = this.#problemOf(socket)
+    if (problem !== undefined) {
+      // Whatever is still under way on this socket interests nobody.
+      socket.on('error', () => {})
+      socket.destroy()
+      accepting.onFailed(problem)
+    } else accepting.onSecure(socket, clientOf(socket))
+  }
+
+  #onFailed(error: Error & { reason?: unknown }, socket: TLSSocket): void {
+    const accepting = this.#take(socket)
+    socket.destroy()
+    const reason = typeof error.reason === 'string' ? error.reason : error.message
+    accepting?.onFailed(new Error(`the TLS handshake failed: ${reason}`, { cause: error }))
+  }
+
+  #problemOf(socket: TLSSocket): Error | undefined {
+    if (this.#withAlpn && socket.alpnProtocol !== TRANSPORT_ALPN) {
+      return new Error(
+        `the client did not offer ${TRANSPORT_ALPN}; connections to the inbound port begin with a transport header`,
+      )
+    }
+    if (socket.authorized || socket.getPeerX509Certificate() === undefined) return undefined
+    return new Error(
+      `the client's certificate was refused (${String(socket.authorizationError)}); does its trust anchor belong to this mesh?`,
+    )
+  }
+
+  #take(socket: TLSSocket): Accepting | undefined {
+    // Node does not tell which accepted socket a TLS socket belongs to other than by this (undocumented) property.
+    const accepted = (socket as unknown as { readonly _parent: Socket })._parent
+    const accepting = this.#accepting.get(accepted)
+    this.#accepting.delete(accepted)
+    return accepting
+  }
+}
+
+/** The identity of a client is the first DNS or URI name of its certificate; a certificate without one is nobody's. */
+function clientOf(socket: TLSSocket): MeshTlsClient {
+  if (!socket.authorized) return { kind: 'tls' }
+  const names = parseSubjectAltNames(socket.getPeerX509Certificate()?.subjectAltName)
+  const first = names?.identities[0]
+  return first === undefined ? { kind: 'tls' } : { kind: 'meshTls', identity: first.value }
+}
