@@ -1,0 +1,146 @@
+/** Filters of inbound and outbound, HTTP, gRPC, opaque and TLS routes. */
+import type { GrpcFailureInjector } from '../../../api/gen/grpc_route_pb.js'
+import type {
+  HttpFailureInjector,
+  Ratio,
+  RequestHeaderModifier,
+  RequestRedirect,
+  ResponseHeaderModifier,
+} from '../../../api/gen/http_route_pb.js'
+import { type Headers, Scheme_Registered } from '../../../api/gen/http_types_pb.js'
+import type {
+  GrpcRoute_Filter,
+  HttpRoute_Filter,
+  OpaqueRoute_Filter,
+  TlsRoute_Filter,
+} from '../../../api/gen/outbound_pb.js'
+import type { ConnectionFilter, Filter, HeaderEdits, HeaderField, Unsupported } from '../../policy/filter.ts'
+import { headerNameOf } from './match.ts'
+import { Refused } from './refused.ts'
+
+/** Fields the engine derives from the message itself; a policy that sets them would make two readings of one message. */
+const FRAMING_FIELDS = new Set([
+  'connection',
+  'content-length',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
+
+export function unsupported(what: string): Unsupported {
+  return { kind: 'unsupported', what }
+}
+
+export function httpFilterOf({ kind }: HttpRoute_Filter): Filter {
+  switch (kind.case) {
+    case 'failureInjector':
+      return httpFailureOf(kind.value)
+    case 'requestHeaderModifier':
+      return headerModifierOf('requestHeaders', kind.value)
+    case 'responseHeaderModifier':
+      return headerModifierOf('responseHeaders', kind.value)
+    case 'redirect':
+      return redirectOf(kind.value)
+    case undefined:
+      throw new Refused('a filter is of a kind this version does not know')
+  }
+}
+
+export function grpcFilterOf({ kind }: GrpcRoute_Filter): Filter {
+  switch (kind.case) {
+    case 'failureInjector':
+      return grpcFailureOf(kind.value)
+    case 'requestHeaderModifier':
+      return headerModifierOf('requestHeaders', kind.value)
+    case undefined:
+      throw new Refused('a filter is of a kind this version does not know')
+  }
+}
+
+export function connectionFilterOf({ kind }: OpaqueRoute_Filter | TlsRoute_Filter): ConnectionFilter {
+  switch (kind.case) {
+    case 'invalid':
+      return { kind: 'invalid', message: kind.value.message }
+    case 'forbidden':
+      return { kind: 'forbidden' }
+    case undefined:
+      throw new Refused('a filter is of a kind this version does not know')
+  }
+}
+
+export function httpFailureOf({ status, message, ratio }: HttpFailureInjector): Filter {
+  return { kind: 'httpFailure', status: statusOf(status), message, ratio: ratioOf(ratio) }
+}
+
+export function grpcFailureOf({ code, message, ratio }: GrpcFailureInjector): Filter {
+  // Codes above 16 are not gRPC's; a client would read them as UNKNOWN, so that is what it gets.
+  return { kind: 'grpcFailure', code: code > 16 ? 2 : code, message, ratio: ratioOf(ratio) }
+}
+
+export function headerModifierOf(
+  kind: 'requestHeaders' | 'responseHeaders',
+  { add, set, remove }: RequestHeaderModifier | ResponseHeaderModifier,
+): Filter {
+  const edits: HeaderEdits = { add: fieldsOf(add), set: fieldsOf(set), remove: remove.map(headerNameOf) }
+  const names = [...edits.add, ...edits.set].map(({ name }) => name).concat(edits.remove)
+  const framing = names.find((name) => FRAMING_FIELDS.has(name))
+  return framing === undefined ? { kind, edits } : unsupported(`a header modifier of the framing field ${framing}`)
+}
+
+export function redirectOf({ scheme, host, path, port, status }: RequestRedirect): Filter {
+  if (host !== '' && !/^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])$/.test(host)) {
+    throw new Refused(`a redirect's host "${host}" is not a host name`)
+  }
+  if (port > 65_535) throw new Refused(`a redirect's port ${port} is above 65535`)
+  // Linkerd's controller writes 200 where the route names no status; a redirect that is none would help nobody.
+  const code = status === 0 || status === 200 ? 301 : statusOf(status)
+  return {
+    kind: 'redirect',
+    scheme: scheme && schemeOf(scheme),
+    host: host === '' ? undefined : host,
+    port: port === 0 ? undefined : port,
+    path: path && pathModifierOf(path),
+    status: code,
+  }
+}
+
+function schemeOf({ type }: NonNullable<RequestRedirect['scheme']>): string {
+  const scheme = type.case === 'registered' ? Scheme_Registered[type.value]?.toLowerCase() : type.value
+  if (scheme === undefined || !/^[a-z][a-z0-9+.-]*$/i.test(scheme))
+    throw new Refused("a redirect's scheme is not a scheme")
+  return scheme
+}
+
+function pathModifierOf({ replace }: NonNullable<RequestRedirect['path']>): (Filter & { kind: 'redirect' })['path'] {
+  if (replace.case === undefined) throw new Refused("a redirect's path is neither full nor a prefix")
+  // Ends up in a response header: no control characters, no spaces.
+  if (!/^\/[!-~]*$/.test(replace.value))
+    throw new Refused(`a redirect's path "${replace.value}" is not an absolute path`)
+  return { kind: replace.case, value: replace.value }
+}
+
+function fieldsOf(headers: Headers | undefined): HeaderField[] {
+  return (headers?.headers ?? []).map(({ name, value }) => {
+    const text = Buffer.from(value).toString('latin1')
+    // RFC 9110 §5.5: visible characters, spaces and tabs inside, obs-text.
+    if (!/^(?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?$/.test(text)) {
+      throw new Refused(`the value of header ${name} has characters that a field value may not have`)
+    }
+    return { name: headerNameOf(name), value: text }
+  })
+}
+
+function statusOf(status: number): number {
+  if (status < 200 || status > 599) throw new Refused(`${status} is not the status of a response`)
+  return status
+}
+
+function ratioOf(ratio: Ratio | undefined): number {
+  if (ratio === undefined) return 1
+  const { numerator, denominator } = ratio
+  if (denominator === 0 || numerator > denominator) throw new Refused(`${numerator}/${denominator} is not a ratio`)
+  return numerator / denominator
+}

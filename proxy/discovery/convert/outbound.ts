@@ -1,0 +1,260 @@
+/** `outbound.proto` to `OutboundPolicy`. */
+import type {
+  FailureAccrual,
+  GrpcRoute,
+  GrpcRoute_Filter,
+  GrpcRoute_Retry,
+  HttpRoute,
+  HttpRoute_Filter,
+  HttpRoute_Retry,
+  HttpRoute_Rule,
+  OpaqueRoute,
+  OutboundPolicy as PolicyMessage,
+  ProxyProtocol_Opaque,
+  TlsRoute as TlsMessage,
+} from '../../../api/gen/outbound_pb.js'
+import type { SniMatch as SniMessage } from '../../../api/gen/tls_route_pb.js'
+import type { Filter } from '../../policy/filter.ts'
+import { describeMeta } from '../../policy/meta.ts'
+import type {
+  OpaqueRoute as ConnectionRoute,
+  FailureAccrualParams,
+  HttpPolicy,
+  HttpRule,
+  OpaquePolicy,
+  OutboundPolicy,
+  OutboundProtocol,
+  RetryPolicy,
+  HttpRoute as Route,
+  SniMatch,
+  Timeouts,
+  TlsRoute,
+} from '../../policy/outbound-policy.ts'
+import { compileRoutes } from '../../policy/route-match.ts'
+import { backoffOf, type DistributionMessage, distributionOf, type FilterKind } from './distribution.ts'
+import { connectionFilterOf, grpcFilterOf, httpFilterOf, unsupported } from './filter.ts'
+import { grpcMatchOf, hostOf, httpMatchOf, suffixOf } from './match.ts'
+import { metaOf } from './meta.ts'
+import { limitMs, orInvalid, Refused, required, requiredMs, within } from './refused.ts'
+
+/** A longer request body is never kept for a retry, whatever the policy allows: 64 KiB per request in flight. */
+export const MAX_REPLAY_BYTES = 65_536
+
+const NO_WEIGHTS = 'all backends have weight 0'
+const PENALTY = unsupported('a balancer that penalises failures (penalty_peak_ewma)')
+
+const HTTP_FILTERS: FilterKind<HttpRoute_Filter, Filter> = {
+  convert: httpFilterOf,
+  noWeights: { kind: 'httpFailure', status: 500, message: NO_WEIGHTS, ratio: 1 },
+  penalty: [PENALTY],
+}
+const GRPC_FILTERS: FilterKind<GrpcRoute_Filter, Filter> = {
+  convert: grpcFilterOf,
+  noWeights: { kind: 'grpcFailure', code: 14, message: NO_WEIGHTS, ratio: 1 },
+  penalty: [PENALTY],
+}
+const CONNECTION_FILTERS = {
+  convert: connectionFilterOf,
+  noWeights: { kind: 'invalid', message: NO_WEIGHTS },
+  penalty: [],
+} as const
+
+export function outboundPolicyOf(message: PolicyMessage): OutboundPolicy {
+  return orInvalid(() => {
+    const parent = metaOf(message.metadata, 'the policy', true)
+    const protocol = within(describeMeta(parent), () => protocolOf(message))
+    return { kind: 'target', parent, protocol }
+  })
+}
+
+function protocolOf(message: PolicyMessage): OutboundProtocol {
+  const { kind } = required(message.protocol, 'protocol')
+  switch (kind.case) {
+    case 'detect': {
+      const { timeout, opaque, http1, http2 } = kind.value
+      return {
+        kind: 'detect',
+        timeoutMs: requiredMs(timeout, 'detect timeout'),
+        opaque: opaqueOf(required(opaque, 'opaque')),
+        http1: httpOf(required(http1, 'http1')),
+        http2: httpOf(required(http2, 'http2')),
+      }
+    }
+    case 'http1':
+    case 'http2':
+      return { kind: kind.case, http: httpOf(kind.value) }
+    case 'grpc':
+      return { kind: 'grpc', http: policyOf(kind.value.routes.map(grpcRouteOf), kind.value.failureAccrual) }
+    case 'opaque':
+      return { kind: 'opaque', opaque: opaqueOf(kind.value) }
+    case 'tls':
+      return { kind: 'tls', routes: kind.value.routes.map(tlsRouteOf) }
+    case undefined:
+      throw new Refused('the protocol is of a kind this version does not know')
+  }
+}
+
+function httpOf({
+  routes,
+  failureAccrual,
+}: {
+  routes: HttpRoute[]
+  failureAccrual?: FailureAccrual | undefined
+}): HttpPolicy {
+  return policyOf(routes.map(httpRouteOf), failureAccrual)
+}
+
+function policyOf(routes: Route[], accrual: FailureAccrual | undefined): HttpPolicy {
+  const converted = accrual && failureAccrualOf(accrual)
+  if (converted?.kind !== 'unsupported') return { table: compileRoutes(routes), failureAccrual: converted }
+  const closed = routes.map((route) => ({
+    ...route,
+    rules: route.rules.map((rule) => ({ ...rule, filters: [converted, ...rule.filters] })),
+  }))
+  return { table: compileRoutes(closed), failureAccrual: undefined }
+}
+
+function httpRouteOf({ metadata, hosts, rules }: HttpRoute): Route {
+  const meta = metaOf(metadata, 'a route', true)
+  return within(describeMeta(meta), () => ({
+    meta,
+    hosts: hosts.map(hostOf),
+    rules: rules.map((rule) => ({
+      matches: rule.matches.map(httpMatchOf),
+      ...ruleOf(rule, HTTP_FILTERS),
+      retry: rule.retry && httpRetryOf(rule.retry),
+    })),
+  }))
+}
+
+function grpcRouteOf({ metadata, hosts, rules }: GrpcRoute): Route {
+  const meta = metaOf(metadata, 'a route', true)
+  return within(describeMeta(meta), () => ({
+    meta,
+    hosts: hosts.map(hostOf),
+    rules: rules.map((rule) => ({
+      matches: rule.matches.map(grpcMatchOf),
+      ...ruleOf(rule, GRPC_FILTERS),
+      retry: rule.retry && grpcRetryOf(rule.retry),
+    })),
+  }))
+}
+
+interface RuleMessage<M> extends TimeoutsMessage {
+  readonly backends?: DistributionMessage<M> | undefined
+  readonly filters: readonly M[]
+  readonly allowL5dRequestHeaders: boolean
+}
+
+type TimeoutsMessage = Pick<HttpRoute_Rule, 'timeouts' | 'requestTimeout'>
+
+function ruleOf<M>(rule: RuleMessage<M>, kind: FilterKind<M, Filter>): Omit<HttpRule, 'matches' | 'retry'> {
+  const { distribution, filters } = distributionOf(rule.backends, kind)
+  const own = rule.filters.map((filter) => kind.convert(filter))
+  return {
+    filters: [...own, ...filters],
+    distribution,
+    timeouts: timeoutsOf(rule),
+    allowL5dHeaders: rule.allowL5dRequestHeaders,
+  }
+}
+
+function timeoutsOf({ timeouts, requestTimeout }: TimeoutsMessage): Timeouts {
+  return {
+    // The older field counts where the newer one is absent.
+    requestMs: limitMs(timeouts?.request ?? requestTimeout, 'request timeout'),
+    responseMs: limitMs(timeouts?.response, 'response timeout'),
+    idleMs: limitMs(timeouts?.idle, 'idle timeout'),
+  }
+}
+
+function httpRetryOf(retry: HttpRoute_Retry): RetryPolicy {
+  const { statusRanges } = required(retry.conditions, 'the conditions of a retry')
+  const statuses = statusRanges.map(({ start, end }) => {
+    if (start === 0 || start > end || end > 599) throw new Refused(`${start} to ${end} is not a range of statuses`)
+    return { min: start, max: end }
+  })
+  return { ...retryOf(retry), statuses, grpcCodes: 0 }
+}
+
+function grpcRetryOf(retry: GrpcRoute_Retry): RetryPolicy {
+  const conditions = required(retry.conditions, 'the conditions of a retry')
+  const { cancelled, deadineExceeded, resourceExhausted, internal, unavailable } = conditions
+  const codes = [cancelled && 1, deadineExceeded && 4, resourceExhausted && 8, internal && 13, unavailable && 14]
+  let grpcCodes = 0
+  for (const code of codes) if (code !== false) grpcCodes |= 1 << code
+  return { ...retryOf(retry), statuses: [], grpcCodes }
+}
+
+function retryOf(retry: HttpRoute_Retry | GrpcRoute_Retry): Omit<RetryPolicy, 'statuses' | 'grpcCodes'> {
+  if (retry.maxRetries > 0xffff) throw new Refused(`${retry.maxRetries} retries are more than 65535`)
+  return {
+    maxRetries: retry.maxRetries,
+    maxRequestBytes: Math.min(retry.maxRequestBytes, MAX_REPLAY_BYTES),
+    timeoutMs: limitMs(retry.timeout, 'retry timeout'),
+    backoff: retry.backoff && within('retry', () => backoffOf(retry.backoff!)),
+  }
+}
+
+function failureAccrualOf({
+  kind,
+  ejection,
+}: FailureAccrual): FailureAccrualParams | ReturnType<typeof unsupported> | undefined {
+  if (ejection !== undefined && ejection.minReadyEndpoints > 0) {
+    return unsupported('failure accrual with a minimum of ready endpoints')
+  }
+  switch (kind.case) {
+    case 'consecutiveFailures': {
+      const backoff = backoffOf(required(kind.value.backoff, 'the backoff of failure accrual'))
+      const { maxFailures } = kind.value
+      return maxFailures === 0 ? undefined : { kind: 'consecutive', maxFailures, backoff }
+    }
+    case 'unified': {
+      const { successRateThreshold, decay, minRequests, maxConsecutiveFailures } = kind.value
+      const backoff = backoffOf(required(kind.value.backoff, 'the backoff of failure accrual'))
+      const windowMs = decay === undefined ? 10_000 : requiredMs(decay, 'the window of failure accrual')
+      if (!(successRateThreshold >= 0 && successRateThreshold <= 1)) {
+        throw new Refused(`the success rate ${successRateThreshold} is not in 0 to 1`)
+      }
+      if (successRateThreshold > 0 && windowMs < 10) throw new Refused(`a window of ${windowMs} ms is below 10 ms`)
+      if (minRequests > 1_000_000) throw new Refused(`min_requests ${minRequests} is above 1000000`)
+      if (successRateThreshold > 0) return unsupported('failure accrual by success rate')
+      return maxConsecutiveFailures === 0
+        ? undefined
+        : { kind: 'consecutive', maxFailures: maxConsecutiveFailures, backoff }
+    }
+    case undefined:
+      throw new Refused('failure accrual is of a kind this version does not know')
+  }
+}
+
+function opaqueOf({ routes }: ProxyProtocol_Opaque): OpaquePolicy {
+  if (routes.length > 1) throw new Refused(`${routes.length} opaque routes where one is allowed`)
+  const route = routes[0]
+  return { route: route && connectionRouteOf(route) }
+}
+
+function tlsRouteOf(message: TlsMessage): TlsRoute {
+  return { ...connectionRouteOf(message), snis: message.snis.map(sniOf) }
+}
+
+function connectionRouteOf({ metadata, rules }: OpaqueRoute | TlsMessage): ConnectionRoute {
+  const meta = metaOf(metadata, 'a route', true)
+  return within(describeMeta(meta), () => {
+    const rule = rules[0]
+    if (rule === undefined || rules.length > 1) throw new Refused(`${rules.length} rules where one is needed`)
+    const { distribution, filters } = distributionOf(rule.backends, CONNECTION_FILTERS)
+    return { meta, distribution, filters: [...rule.filters.map(connectionFilterOf), ...filters] }
+  })
+}
+
+function sniOf({ match }: SniMessage): SniMatch {
+  switch (match.case) {
+    case 'exact':
+      return { kind: 'exact', name: match.value }
+    case 'suffix':
+      return { kind: 'suffix', suffix: suffixOf(match.value.reverseLabels) }
+    case undefined:
+      throw new Refused('an SNI match is neither exact nor a suffix')
+  }
+}
