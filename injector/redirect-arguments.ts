@@ -3,12 +3,14 @@
  * argument would leave ports open in silence, so every wrong value is a sentence and nothing is applied.
  */
 
-import { parseCidr } from '../api/ip.ts'
+import { parseGoDurationMs } from '../api/duration.ts'
+import { parseCidr, parseSocketAddress, type SocketAddress } from '../api/ip.ts'
 import { type PortSet, parsePortSet } from '../api/port-set.ts'
 import { Port, PROXY_UID } from '../api/vocabulary.ts'
 import type { CommandOptions, CommandValues } from '../cli/command.ts'
 import { FIREWALLS, type Firewall } from './rules/firewall.ts'
 import type { RedirectConfig } from './rules/redirect-rules.ts'
+import type { VerifyOptions } from './rules/verify.ts'
 
 export const REDIRECT_OPTIONS = {
   'incoming-proxy-port': { type: 'string', default: String(Port.inbound) },
@@ -31,6 +33,10 @@ export const REDIRECT_OPTIONS = {
   'use-wait-flag': { type: 'boolean', short: 'w', default: false },
   'log-format': { type: 'string', default: 'plain' },
   'log-level': { type: 'string', default: 'info' },
+  /** Of `verify` only: an address nobody has, and where its connection must arrive. */
+  'connect-addr': { type: 'string', default: '1.1.1.1:20001' },
+  'listen-addr': { type: 'string', default: `0.0.0.0:${Port.outbound}` },
+  timeout: { type: 'string', default: '10s' },
 } as const satisfies CommandOptions
 
 export interface RedirectArguments {
@@ -39,6 +45,7 @@ export interface RedirectArguments {
   /** 0 leaves the kernel's value. */
   readonly closeWaitTimeoutSecs: number
   readonly isSimulated: boolean
+  readonly verify: VerifyOptions
 }
 
 /** The arguments, or one sentence for each that is wrong. */
@@ -62,6 +69,11 @@ export function readRedirectArguments(values: CommandValues): RedirectArguments 
     which: reader.firewall(),
     closeWaitTimeoutSecs: reader.integer('timeout-close-wait-secs', 0, MAX_SECONDS),
     isSimulated: values.simulate === true,
+    verify: {
+      connect: reader.address('connect-addr'),
+      listen: reader.address('listen-addr'),
+      timeoutMs: reader.durationMs('timeout'),
+    },
   }
   reader.oneOf('log-format', ['plain', 'json'])
   reader.oneOf('log-level', ['trace', 'debug', 'info', 'warn', 'warning', 'error', 'fatal', 'panic'])
@@ -114,6 +126,18 @@ class ArgumentReader {
     const wrong = subnets.filter((subnet) => parseCidr(subnet) === undefined)
     if (wrong.length === 0) return subnets
     return this.#wrong(option, wrong.join(','), 'a list of networks such as 10.0.0.0/8,fd00::/8', [])
+  }
+
+  address(option: keyof typeof REDIRECT_OPTIONS): SocketAddress {
+    const text = this.#text(option)
+    const none = { ip: '', port: 0 }
+    return parseSocketAddress(text) ?? this.#wrong(option, text, 'an address such as 0.0.0.0:4140 or [::]:4140', none)
+  }
+
+  durationMs(option: keyof typeof REDIRECT_OPTIONS): number {
+    const text = this.#text(option)
+    const ms = parseGoDurationMs(text)
+    return ms !== undefined && ms > 0 ? ms : this.#wrong(option, text, 'a duration such as 10s', 0)
   }
 
   oneOf<Value extends string>(option: keyof typeof REDIRECT_OPTIONS, allowed: readonly Value[]): Value {

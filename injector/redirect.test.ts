@@ -34,12 +34,32 @@ test('weft redirect', async (t) => {
       args: 'apply --iptables-mode legacy --simulate',
       stdoutHas: '*nat\n',
     },
-    { name: 'no action', args: '', code: 64, stderr: 'redirect: the action is missing; give apply, remove, show\n' },
+    {
+      name: 'no action',
+      args: '',
+      code: 64,
+      stderr: 'redirect: the action is missing; give apply, remove, show, verify\n',
+    },
     {
       name: 'a wrong action',
       args: 'aply',
       code: 64,
-      stderr: 'redirect: "aply" is no action; give apply, remove, show\n',
+      stderr: 'redirect: "aply" is no action; give apply, remove, show, verify\n',
+    },
+    {
+      name: 'a verification without an address',
+      args: 'verify --connect-addr localhost:1 --timeout soon',
+      code: 64,
+      stderr: `redirect: --connect-addr is "localhost:1"; give an address such as 0.0.0.0:4140 or [::]:4140
+redirect: --timeout is "soon"; give a duration such as 10s
+`,
+    },
+    {
+      name: 'a verification where nothing is redirected',
+      args: 'verify --connect-addr 127.0.0.1:1 --listen-addr 127.0.0.1:0',
+      code: 95,
+      stderr:
+        'redirect: a connection to 127.0.0.1:1 did not come back to 127.0.0.1:0 (connect ECONNREFUSED 127.0.0.1:1); is the CNI plugin installed on this node?\n',
     },
     {
       name: 'too many arguments',

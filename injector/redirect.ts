@@ -10,8 +10,12 @@ import { REDIRECT_OPTIONS, type RedirectArguments, readRedirectArguments } from 
 import { applyRules, RedirectError, type RulesOptions, removeRules, showRules } from './rules/apply.ts'
 import { FIREWALLS, firewallProgram } from './rules/firewall.ts'
 import { type Run, runProgram } from './rules/run.ts'
+import { verifyRedirect } from './rules/verify.ts'
 
 const CLOSE_WAIT_SYSCTL = '/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_close_wait'
+
+/** The CNI plugin's repair looks for it: such a pod started before the plugin was there. */
+const EXIT_NOT_REDIRECTED = 95
 
 /** One line of output; `--log-format` says how it looks. */
 type Say = (stream: Writable, message: string) => void
@@ -23,7 +27,7 @@ export function redirectCommand(run: Run): Command {
   return {
     name: 'redirect',
     summary: "Send the TCP connections of this network namespace through the proxy's ports",
-    usage: 'redirect apply | remove | show [--incoming-proxy-port PORT] [--inbound-ports-to-ignore PORTS] …',
+    usage: 'redirect apply | remove | show | verify [--incoming-proxy-port PORT] [--inbound-ports-to-ignore PORTS] …',
     options: REDIRECT_OPTIONS,
     async run({ values, positionals, stdout, stderr }) {
       const say = sayAs(values)
@@ -41,7 +45,8 @@ export function redirectCommand(run: Run): Command {
         return EXIT_BAD_CONFIGURATION
       }
       try {
-        await perform(action as Action, read, run, stdout, say)
+        if (action === 'verify') return await verify(read, stdout, stderr, say)
+        await perform(action as Exclude<Action, 'verify'>, read, run, stdout, say)
         return 0
       } catch (error) {
         if (!(error instanceof RedirectError)) throw error
@@ -52,14 +57,30 @@ export function redirectCommand(run: Run): Command {
   }
 }
 
-const ACTIONS = ['apply', 'remove', 'show'] as const
+const ACTIONS = ['apply', 'remove', 'show', 'verify'] as const
 type Action = (typeof ACTIONS)[number]
 
 function isAction(text: string): text is Action {
   return ACTIONS.some((action) => action === text)
 }
 
-async function perform(action: Action, read: RedirectArguments, run: Run, stdout: Writable, say: Say): Promise<void> {
+async function verify({ verify }: RedirectArguments, stdout: Writable, stderr: Writable, say: Say): Promise<number> {
+  const failure = await verifyRedirect(verify)
+  if (failure === undefined) {
+    say(stdout, 'redirect: outbound connections reach the proxy')
+    return 0
+  }
+  say(stderr, `redirect: ${failure}; is the CNI plugin installed on this node?`)
+  return EXIT_NOT_REDIRECTED
+}
+
+async function perform(
+  action: Exclude<Action, 'verify'>,
+  read: RedirectArguments,
+  run: Run,
+  stdout: Writable,
+  say: Say,
+): Promise<void> {
   const options: RulesOptions = { run, ...(read.which === undefined ? {} : { which: read.which }) }
   switch (action) {
     case 'apply': {

@@ -149,6 +149,21 @@ test('the rules in real namespaces', { skip }, async (t) => {
   })
 })
 
+test('weft redirect verify, in a namespace', { skip }, async (t) => {
+  const namespaces = new Namespaces(`v${process.pid}`)
+  t.teardown(() => namespaces.remove())
+  const run = runInNamespace(namespaces.pod)
+  const script = `
+    import { verifyRedirect } from '${new URL('./verify.ts', import.meta.url).pathname}'
+    const connect = { ip: '${OUTSIDE.ipv4}', port: 20001 }
+    console.log(await verifyRedirect({ connect, listen: { ip: '0.0.0.0', port: 4140 }, timeoutMs: 5_000 }) ?? 'works')`
+  const verify = async () =>
+    (await run(process.execPath, ['--input-type=module-typescript', '--eval', script])).stdout.trim()
+  t.match(await verify(), /did not come back to 0.0.0.0:4140 \(connect ECONNREFUSED/, 'without rules it fails')
+  await applyRules(CONFIG, { run })
+  t.equal(await verify(), 'works', 'with rules it works')
+})
+
 test('a machine without any firewall says what was tried', async (t) => {
   const error = await applyRules(CONFIG, { run: async (command) => missing(command) }).catch((error: unknown) => error)
   t.type(error, RedirectError)
