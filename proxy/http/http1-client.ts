@@ -210,7 +210,9 @@ export class Http1ClientConnection implements TransportHandler {
     this.#reading = 'closed'
     const stream = this.#stream
     this.#stream = undefined
-    stream?.fail({ code: ErrorCode.internalError, kind: 'connection', isUnprocessed: false, message: error?.message ?? 'the endpoint closed the connection' })
+    // A kept-alive connection that dies without a byte of answer was most likely closed before it saw the request.
+    const isStale = stream !== undefined && this.requestCount > 1 && stream.reader === undefined && this.#unread === undefined
+    stream?.fail({ code: ErrorCode.internalError, kind: isStale ? 'stale' : 'connection', isUnprocessed: false, message: error?.message ?? 'the endpoint closed the connection' })
     this.#owner.onClosed(this, error)
     this.transport.destroy()
   }

@@ -132,7 +132,7 @@ export class Http1ServerConnection implements TransportHandler {
       // The answer came before the request ended. What still arrives has no reader: say goodbye and close.
       this.#reading = 'closed'
       this.#stream = undefined
-      stream.silence()
+      stream.fail({ code: ErrorCode.noError, kind: 'connection', isUnprocessed: false, message: 'the response ended before the request' })
       this.transport.close()
       return this.transport.resume()
     }
@@ -226,7 +226,7 @@ export class Http1ServerConnection implements TransportHandler {
     this.#reading = 'closed'
     if (stream === undefined || !stream.hasResponse) {
       const head = new Head()
-      head.status = error.status
+      head.setStatus(error.status)
       head.add('content-length', '0')
       writeResponseHead(this.transport, head, { version: Versions.http11, connection: 'close', isChunked: false })
       this.transport.flushSoon()

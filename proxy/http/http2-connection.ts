@@ -38,7 +38,6 @@ const KEEP_ALIVE_PING = Buffer.from('weft-liv', 'latin1')
 const SHUTDOWN_PING = Buffer.from('weft-bye', 'latin1')
 
 const METHOD = token(':method')
-const CONTENT_LENGTH = token('content-length')
 
 const Setting = { headerTableSize: 1, enablePush: 2, maxConcurrentStreams: 3, initialWindowSize: 4, maxFrameSize: 5, maxHeaderListSize: 6 } as const
 
@@ -467,7 +466,7 @@ export class Http2Connection implements TransportHandler, FrameSink {
     stream.state = endStream ? StreamState.halfClosedRemote : StreamState.open
     stream.sendWindowBytes = this.#peerInitialWindowBytes
     stream.receiveWindowBytes = this.#config.initialStreamWindowBytes
-    stream.receiveLengthLeft = contentLength(received)
+    stream.receiveLengthLeft = received.contentLength
     if (endStream && stream.receiveLengthLeft > 0) return this.#sendReset(streamId, ErrorCode.protocolError)
     this.#streams.set(streamId, stream)
     const handler = this.#onRequest!(received, endStream, stream)
@@ -484,7 +483,7 @@ export class Http2Connection implements TransportHandler, FrameSink {
     }
     stream.hasResponse = true
     const hasNoContent = stream.isBodyless || received.status === 204 || received.status === 304
-    stream.receiveLengthLeft = hasNoContent ? -1 : contentLength(received)
+    stream.receiveLengthLeft = hasNoContent ? -1 : received.contentLength
     if (endStream) {
       if (stream.receiveLengthLeft > 0) return this.#abort(stream, ErrorCode.protocolError, `stream ${stream.id}: the response ended before its content-length`)
       this.#receiveEnd(stream)
@@ -895,12 +894,6 @@ export class Http2Connection implements TransportHandler, FrameSink {
 
 function requireStream(streamId: number, frame: string): void {
   if (streamId === 0) throw new ConnectionError(ErrorCode.protocolError, `${frame} on stream 0 (RFC 9113 §6)`)
-}
-
-/** Declared content-length, -1 when there is none; the decoder has checked its form. */
-function contentLength(head: Head): number {
-  const value = head.get(CONTENT_LENGTH)
-  return value === undefined ? -1 : Number(value)
 }
 
 function copyBytes(from: Uint8Array, start: number, to: Buffer, at: number, length: number): void {

@@ -72,6 +72,8 @@ export class SocketTransport implements Transport, ByteCounters {
       this.#release()
       this.handler.onClose(this.#error)
     })
+    // Whoever looked at the first bytes left the socket paused.
+    socket.resume()
   }
 
   get pendingBytes(): number {

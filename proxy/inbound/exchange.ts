@@ -1,0 +1,298 @@
+/**
+ * One inbound request on its way: from the client's stream to the application and back. Decided on its head (route,
+ * authorization, filters) before it is made; from then on it splices.
+ */
+import { endWithError, type ProxyError, respondError } from '../http/error-response.ts'
+import { dropHopByHop } from '../http/http1-server.ts'
+import { RequestRecord } from '../http/request-record.ts'
+import type { ClientStream, RequestHandler, ResponseHandler, ServerStream } from '../http/stream.ts'
+import type { StreamError } from '../http/stream-error.ts'
+import type { ConnectError } from '../io/connector.ts'
+import { Carriage, type HttpClients, type StreamWaiter } from '../io/http-clients.ts'
+import { classify, NO_GRPC_STATUS, parseGrpcStatus } from '../policy/classify.ts'
+import type { RequestMetrics } from '../telemetry/request-metrics.ts'
+import { ERROR_NAMES, ErrorCode } from '../wire/connection-error.ts'
+import { type Head, Version } from '../wire/head.ts'
+import { token } from '../wire/tokens.ts'
+import { errors } from './errors.ts'
+
+const METHOD = token(':method')
+const HOST = token('host')
+const AUTHORITY = token(':authority')
+const GRPC_STATUS = token('grpc-status')
+const ORIG_PROTO = token('l5d-orig-proto')
+const TE = token('te')
+const UPGRADE = token('upgrade')
+
+/** Sending again on another kept-alive connection after the first one turned out to be closed. */
+const MAX_STALE_RETRIES = 3
+/** While no connection is open the client has no credit for more than its window; a hard bound all the same. */
+const MAX_WAITING_BYTES = 1_048_576
+
+const IDEMPOTENT = new Set(['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS', 'TRACE'])
+
+export interface InboundExchangeContext {
+  readonly clients: HttpClients
+  readonly metrics: RequestMetrics
+  readonly isGrpc: boolean
+  /** `l5d-proxy-error` is for meshed clients only. */
+  readonly isInformational: boolean
+  readonly nowMs: () => number
+  onError(error: ProxyError): void
+}
+
+export class InboundExchange implements RequestHandler, ResponseHandler, StreamWaiter {
+  readonly #context: InboundExchangeContext
+  readonly #downstream: ServerStream
+  readonly #startedAtMs: number
+  readonly #method: string
+  readonly #isUpgrade: boolean
+  /** The client's proxy carries HTTP/1 over HTTP/2: the version is restored here and marked in the response. */
+  readonly #isRestored: boolean
+  readonly #carriage: Carriage
+  #record: RequestRecord | undefined = undefined
+  #upstream: ClientStream | undefined = undefined
+  #isRequestEnded: boolean
+  #uncreditedBytes = 0
+  #staleRetries = 0
+  #latencyMs = -1
+  #status = 0
+  #grpcStatus = NO_GRPC_STATUS
+  #hasAnswered = false
+  #isResponseDone = false
+  #isOver = false
+
+  constructor(context: InboundExchangeContext, head: Head, endStream: boolean, downstream: ServerStream) {
+    this.#context = context
+    this.#downstream = downstream
+    this.#startedAtMs = context.nowMs()
+    this.#isRequestEnded = endStream
+    this.#method = head.get(METHOD) ?? ''
+    const origProto = head.version === Version.http2 ? head.get(ORIG_PROTO) : undefined
+    this.#isRestored = origProto !== undefined
+    if (origProto !== undefined) restoreVersion(head, origProto)
+    else if (head.version !== Version.http2) dropHopByHop(head, head.isUpgrade)
+    this.#isUpgrade = head.version !== Version.http2 && (head.isUpgrade || this.#method === 'CONNECT')
+    const hasHost = head.find(HOST) !== -1 || head.find(AUTHORITY) !== -1
+    this.#carriage = head.version === Version.http2 ? Carriage.http2 : head.version === Version.http10 || this.#isUpgrade || !hasHost ? Carriage.http1Unpooled : Carriage.http1
+  }
+
+  start(head: Head): void {
+    this.#context.metrics.onRequest()
+    this.#open(head)
+  }
+
+  #open(head: Head): void {
+    const stream = this.#context.clients.open(this.#carriage, this)
+    if (stream === undefined) {
+      this.#record ??= new RequestRecord(head, this.#isRequestEnded)
+      return
+    }
+    // Only a kept-alive connection can turn out to be closed, and only some requests may be sent twice.
+    if (this.#carriage === Carriage.http1 && this.#record === undefined && IDEMPOTENT.has(this.#method)) {
+      this.#record = new RequestRecord(head, this.#isRequestEnded)
+    }
+    this.#upstream = stream
+    stream.handler = this
+    stream.sendHead(head, this.#isRequestEnded)
+  }
+
+  // ── StreamWaiter ──
+
+  onStreamOpen(stream: ClientStream): void {
+    if (this.#isOver) return stream.reset(ErrorCode.cancel)
+    const record = this.#record!
+    this.#upstream = stream
+    stream.handler = this
+    const { chunks, trailers } = record
+    stream.sendHead(record.head, record.isEnded && record.bytes === 0 && trailers === undefined)
+    let sent = 0
+    for (let at = 0; at < chunks.length && this.#upstream === stream; at++) {
+      const isLast = at === chunks.length - 1 && record.isEnded && trailers === undefined
+      sent += stream.sendData(chunks[at]!, 0, chunks[at]!.length, isLast)
+    }
+    if (trailers !== undefined && this.#upstream === stream) stream.sendTrailers(trailers)
+    this.#credit(sent)
+    // A fresh connection is never stale: nothing will be sent again.
+    if (this.#upstream === stream) this.#dropRecord()
+  }
+
+  onStreamFailed(error: ConnectError): void {
+    if (this.#isOver) return
+    this.#fail(error.kind === 'timeout' ? errors.connectTimeout(error.message) : errors.appIo(error.message))
+  }
+
+  // ── RequestHandler: the client ──
+
+  onRequestData(buf: Uint8Array, start: number, end: number, endStream: boolean): void {
+    if (this.#isOver) return this.#downstream.consumed(end - start)
+    this.#uncreditedBytes += end - start
+    if (endStream) this.#isRequestEnded = true
+    const upstream = this.#upstream
+    if (upstream === undefined) {
+      this.#record!.push(buf, start, end, endStream, MAX_WAITING_BYTES)
+      if (!this.#record!.isComplete) this.#fail(errors.appIo(`more than ${MAX_WAITING_BYTES} bytes of the request arrived before the application was reached`))
+      return
+    }
+    if (start < end) this.#dropRecord()
+    this.#credit(upstream.sendData(buf, start, end, endStream))
+    if (endStream && this.#isResponseDone) this.#end()
+  }
+
+  onRequestTrailers(trailers: Head): void {
+    if (this.#isOver) return
+    this.#isRequestEnded = true
+    const upstream = this.#upstream
+    if (upstream === undefined) return this.#record!.pushTrailers(trailers)
+    upstream.sendTrailers(trailers)
+    if (this.#isResponseDone) this.#end()
+  }
+
+  onRequestReset(error: StreamError): void {
+    if (this.#isOver) return
+    const upstream = this.#upstream
+    if (!this.#isResponseDone) this.#count(`h2(${ERROR_NAMES[error.code] ?? 'CANCEL'})`)
+    this.#end()
+    upstream?.reset(ErrorCode.cancel)
+  }
+
+  onResponseSent(bytes: number): void {
+    this.#upstream?.consumed(bytes)
+  }
+
+  // ── ResponseHandler: the application ──
+
+  onInformational(head: Head): void {
+    if (!this.#isOver) this.#downstream.sendInformational(head)
+  }
+
+  onResponseHead(head: Head, endStream: boolean): void {
+    if (this.#isOver) return
+    this.#dropRecord()
+    this.#status = head.status
+    if (this.#context.isGrpc) {
+      const grpcStatus = head.get(GRPC_STATUS)
+      if (grpcStatus !== undefined) this.#grpcStatus = parseGrpcStatus(grpcStatus)
+    }
+    if (head.version !== Version.http2) {
+      const version = head.version
+      dropHopByHop(head, head.status === 101)
+      if (this.#isRestored) head.set('l5d-orig-proto', version === Version.http10 ? 'HTTP/1.0' : 'HTTP/1.1')
+    }
+    this.#hasAnswered = true
+    const upstream = this.#upstream
+    if (endStream) this.#complete()
+    this.#downstream.sendHead(head, endStream)
+    if (this.#isUpgrade && (head.status === 101 || (this.#method === 'CONNECT' && head.status < 300))) {
+      upstream?.becomeTunnel()
+      this.#downstream.becomeTunnel()
+    }
+  }
+
+  onResponseData(buf: Uint8Array, start: number, end: number, endStream: boolean): void {
+    if (this.#isOver) return
+    if (this.#latencyMs === -1) this.#latencyMs = this.#context.nowMs() - this.#startedAtMs
+    const upstream = this.#upstream
+    if (endStream) this.#complete()
+    const sent = this.#downstream.sendData(buf, start, end, endStream)
+    if (sent > 0) upstream?.consumed(sent)
+  }
+
+  onResponseTrailers(trailers: Head): void {
+    if (this.#isOver) return
+    const grpcStatus = this.#context.isGrpc ? trailers.get(GRPC_STATUS) : undefined
+    if (grpcStatus !== undefined) this.#grpcStatus = parseGrpcStatus(grpcStatus)
+    this.#complete()
+    this.#downstream.sendTrailers(trailers)
+  }
+
+  onResponseReset(error: StreamError): void {
+    if (this.#isOver) return
+    this.#upstream = undefined
+    if (this.#isResponseDone) {
+      this.#end()
+      return this.#downstream.reset(error.code)
+    }
+    if (!this.#hasAnswered && this.#record?.isComplete && (error.kind === 'stale' || error.isUnprocessed) && this.#staleRetries++ < MAX_STALE_RETRIES) {
+      const { head } = this.#record
+      return this.#reopen(head)
+    }
+    const reset = error.kind === 'reset' || error.kind === 'refused' || error.kind === 'goaway'
+    if (this.#hasAnswered || (reset && this.#downstream.version === Version.http2)) {
+      this.#count(reset ? `h2(${ERROR_NAMES[error.code] ?? error.code})` : 'unclassified')
+      this.#end()
+      if (this.#context.isGrpc && this.#hasAnswered && !reset) return endWithError(this.#downstream, errors.appIo(error.message), true)
+      return this.#downstream.reset(reset ? error.code : ErrorCode.internalError)
+    }
+    this.#fail(errors.appIo(error.message))
+  }
+
+  onRequestSent(bytes: number): void {
+    this.#credit(bytes)
+  }
+
+  // ── The end ──
+
+  #reopen(head: Head): void {
+    const stream = this.#context.clients.open(this.#carriage, this)
+    if (stream === undefined) return
+    this.#upstream = stream
+    stream.handler = this
+    stream.sendHead(head, this.#isRequestEnded)
+  }
+
+  #complete(): void {
+    if (this.#latencyMs === -1) this.#latencyMs = this.#context.nowMs() - this.#startedAtMs
+    this.#count('')
+    if (this.#isRequestEnded) return this.#end()
+    if (this.#downstream.version !== Version.http2) {
+      this.#upstream?.reset(ErrorCode.noError)
+      return this.#end()
+    }
+    // An application may answer in full and still read: it gets the rest of the request.
+    this.#isResponseDone = true
+  }
+
+  #count(error: string): void {
+    const { isGrpc, metrics } = this.#context
+    const classification = error === '' ? classify(this.#status, isGrpc, this.#grpcStatus, []) : 'failure'
+    const latencyMs = this.#latencyMs === -1 ? this.#context.nowMs() - this.#startedAtMs : this.#latencyMs
+    metrics.onResponse(this.#status, classification, this.#grpcStatus, error, latencyMs)
+  }
+
+  #fail(error: ProxyError): void {
+    this.#context.onError(error)
+    this.#status = error.status
+    if (this.#context.isGrpc) this.#grpcStatus = error.grpcCode
+    this.#count('')
+    this.#end()
+    respondError(this.#downstream, error, { isGrpc: this.#context.isGrpc, isInformational: this.#context.isInformational })
+  }
+
+  #credit(bytes: number): void {
+    const credited = Math.min(bytes, this.#uncreditedBytes)
+    if (credited === 0) return
+    this.#uncreditedBytes -= credited
+    this.#downstream.consumed(credited)
+  }
+
+  #dropRecord(): void {
+    this.#record?.release()
+    this.#record = undefined
+  }
+
+  #end(): void {
+    this.#isOver = true
+    this.#upstream = undefined
+    this.#dropRecord()
+  }
+}
+
+/** Makes an HTTP/2 head the HTTP/1 message it was before the client's proxy upgraded it. */
+function restoreVersion(head: Head, origProto: string): void {
+  head.drop(ORIG_PROTO)
+  head.version = origProto.startsWith('HTTP/1.0') ? Version.http10 : Version.http11
+  head.isAbsoluteForm = origProto.endsWith('absolute-form')
+  head.drop(TE)
+  head.drop(UPGRADE)
+}

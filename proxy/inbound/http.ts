@@ -1,0 +1,161 @@
+/** HTTP from a client: serves a connection in its version; each request is routed and authorised, then becomes an exchange. */
+import { drained, type ProxyError, respondError } from '../http/error-response.ts'
+import { Http1ServerConnection } from '../http/http1-server.ts'
+import type { Http2Config } from '../http/http2-config.ts'
+import { Http2Connection } from '../http/http2-connection.ts'
+import type { RequestHandler, RequestListener, ServerStream } from '../http/stream.ts'
+import type { Transport } from '../http/transport.ts'
+import type { HttpClients } from '../io/http-clients.ts'
+import { authorize, type Authorization, type Client } from '../policy/authorization.ts'
+import { isGrpcContentType } from '../policy/classify.ts'
+import { applyRequestFilters } from '../policy/filters.ts'
+import type { InboundRoute, InboundServer } from '../policy/inbound-policy.ts'
+import { describeMeta } from '../policy/meta.ts'
+import { findHttpRule } from '../policy/route-match.ts'
+import type { RouteHit, RouteTable } from '../policy/route.ts'
+import { HeadView, requestUrl } from '../policy/request-view.ts'
+import type { RequestMetrics } from '../telemetry/request-metrics.ts'
+import { type Head, Version } from '../wire/head.ts'
+import { token } from '../wire/tokens.ts'
+import { errors } from './errors.ts'
+import { InboundExchange } from './exchange.ts'
+import type { PortPolicy } from './port-policies.ts'
+
+const CONTENT_TYPE = token('content-type')
+const CLIENT_ID = token('l5d-client-id')
+
+/** Finds the counters of one kind of request on one connection; telemetry is the assembly's business. */
+export interface InboundRecorders {
+  requests(server: InboundServer, route: InboundRoute, authorization: Authorization): RequestMetrics
+  allowed(server: InboundServer, route: InboundRoute, authorization: Authorization): void
+  denied(server: InboundServer, route: InboundRoute): void
+  notFound(server: InboundServer): void
+  failed(server: InboundServer, error: ProxyError): void
+}
+
+export interface InboundHttpConnection {
+  readonly policy: PortPolicy
+  readonly client: Client
+  readonly clients: HttpClients
+  readonly recorders: InboundRecorders
+  readonly nowMs: () => number
+  readonly random: () => number
+}
+
+export interface HttpServerConfig {
+  readonly http2: Http2Config
+  readonly maxHeadBytes: number
+}
+
+export interface ServedConnection {
+  shutdown(): void
+  tick(nowMs: number): void
+}
+
+/** Serves `transport` until it closes; `onClosed` is called once. */
+export function serveHttp(transport: Transport, isHttp2: boolean, onRequest: RequestListener, config: HttpServerConfig, onClosed: (error: Error | undefined) => void): ServedConnection {
+  if (isHttp2) return new Http2Connection(transport, config.http2, { onReady() {}, onDraining() {}, onCapacity() {}, onClosed }, onRequest)
+  const connection = new Http1ServerConnection(transport, config, { onBadRequest() {}, onClosed }, onRequest)
+  return { shutdown: () => connection.shutdown(), tick() {} }
+}
+
+/** The requests of one connection. Remembers the last decision's counters: most connections only ever see one kind. */
+export class InboundHttp {
+  readonly #connection: InboundHttpConnection
+  readonly #identity: string | undefined
+  #lastRoute: InboundRoute | undefined = undefined
+  #lastAuthorization: Authorization | undefined = undefined
+  #lastServer: InboundServer | undefined = undefined
+  #lastMetrics: RequestMetrics | undefined = undefined
+
+  constructor(connection: InboundHttpConnection) {
+    this.#connection = connection
+    const { tls } = connection.client
+    this.#identity = tls.kind === 'meshTls' ? tls.identity : undefined
+  }
+
+  readonly onRequest: RequestListener = (head: Head, endStream: boolean, stream: ServerStream): RequestHandler => {
+    const { policy, client, clients, recorders, nowMs, random } = this.#connection
+    const { server } = policy
+    const isGrpc = head.version === Version.http2 && isGrpcContentType(head.get(CONTENT_TYPE))
+    const style = { isGrpc, isInformational: this.#identity !== undefined }
+    const refuse = (error: ProxyError, fields?: readonly (readonly [string, string])[]): RequestHandler => {
+      recorders.failed(server, error)
+      respondError(stream, error, fields === undefined ? style : { ...style, fields })
+      return drained(stream)
+    }
+
+    const hit = findRoute(server, head)
+    if (hit === undefined) {
+      recorders.notFound(server)
+      return refuse(errors.noRoute(describeMeta(server.meta)))
+    }
+    const authorization = authorize(hit.route.authorizations, client)
+    if (authorization === undefined) {
+      recorders.denied(server, hit.route)
+      return refuse(errors.unauthorized(describeMeta(hit.route.meta)))
+    }
+    recorders.allowed(server, hit.route, authorization)
+
+    const { filters } = hit.rule
+    if (filters.length > 0) {
+      const verdict = applyRequestFilters(filters, head, hit.match, () => requestUrl(head), random)
+      switch (verdict?.kind) {
+        case undefined:
+          break
+        case 'redirect':
+          return refuse(errors.redirect(verdict.status), [['location', verdict.location]])
+        case 'httpFailure':
+          return refuse(errors.injected(verdict.status, verdict.message))
+        case 'grpcFailure':
+          return refuse({ status: 200, grpcCode: verdict.code, message: verdict.message, closesConnection: false })
+        case 'error':
+          return refuse(errors.unsupported(`${describeMeta(hit.route.meta)}: ${verdict.message}`))
+      }
+    }
+
+    // Whatever the client wrote there, the application reads only what TLS has proved.
+    head.drop(CLIENT_ID)
+    if (this.#identity !== undefined) head.add('l5d-client-id', this.#identity)
+
+    const metrics = this.#metricsOf(server, hit.route, authorization)
+    const exchange = new InboundExchange(
+      { clients, metrics, isGrpc, isInformational: style.isInformational, nowMs, onError: (error) => recorders.failed(server, error) },
+      head,
+      endStream,
+      stream,
+    )
+    stream.handler = exchange
+    exchange.start(head)
+    return exchange
+  }
+
+  #metricsOf(server: InboundServer, route: InboundRoute, authorization: Authorization): RequestMetrics {
+    if (this.#lastMetrics === undefined || this.#lastRoute !== route || this.#lastAuthorization !== authorization || this.#lastServer !== server) {
+      this.#lastServer = server
+      this.#lastRoute = route
+      this.#lastAuthorization = authorization
+      this.#lastMetrics = this.#connection.recorders.requests(server, route, authorization)
+    }
+    return this.#lastMetrics
+  }
+}
+
+function findRoute(server: InboundServer, head: Head): RouteHit<InboundRoute> | undefined {
+  const table = tableOf(server)
+  if (table === undefined) return undefined
+  return table.always ?? findHttpRule(table, new HeadView(head))
+}
+
+function tableOf({ protocol }: InboundServer): RouteTable<InboundRoute> | undefined {
+  switch (protocol.kind) {
+    case 'detect':
+    case 'http1':
+    case 'http2':
+    case 'grpc':
+      return protocol.table
+    case 'opaque':
+    case 'tls':
+      return undefined
+  }
+}

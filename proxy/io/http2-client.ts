@@ -1,0 +1,167 @@
+/**
+ * HTTP/2 to one endpoint: one connection, kept open; more only while the peer's stream limit holds requests back.
+ *
+ * A lost connection is opened again with exponential back-off, so an endpoint becomes ready without a request that waits.
+ */
+import type { Backoff } from '../policy/backoff.ts'
+import type { Http2Config } from '../http/http2-config.ts'
+import { Http2Connection, type Http2Owner } from '../http/http2-connection.ts'
+import type { Http2Stream } from '../http/http2-stream.ts'
+import type { Transport } from '../http/transport.ts'
+import type { ConnectError, Connector } from './connector.ts'
+
+/** Connections to one endpoint when its SETTINGS_MAX_CONCURRENT_STREAMS is not enough; beyond it requests wait. */
+const MAX_CONNECTIONS = 8
+
+export interface Http2ClientEvents {
+  /** A stream may be opened that could not before. */
+  onReady(): void
+  /** No connection is left, or an attempt to get one failed. */
+  onUnready(error: ConnectError): void
+}
+
+export class Http2Client {
+  readonly #connector: Connector
+  readonly #config: Http2Config
+  readonly #events: Http2ClientEvents
+  readonly #links: Link[] = []
+  #connecting: { cancel(): void } | undefined = undefined
+  #retryTimer: NodeJS.Timeout | undefined = undefined
+  readonly #backoff: Backoff
+  #isStarted = false
+  #isClosed = false
+
+  constructor(connector: Connector, config: Http2Config, backoff: Backoff, events: Http2ClientEvents) {
+    this.#connector = connector
+    this.#config = config
+    this.#events = events
+    this.#backoff = backoff
+  }
+
+  get isStarted(): boolean {
+    return this.#isStarted
+  }
+
+  /** Whether `open` would give a stream now. */
+  get isReady(): boolean {
+    for (let at = 0; at < this.#links.length; at++) if (this.#links[at]!.connection.canOpen) return true
+    return false
+  }
+
+  get streamCount(): number {
+    let count = 0
+    for (const link of this.#links) count += link.connection.streamCount
+    return count
+  }
+
+  /** Connects if nothing is connected or being connected. */
+  start(): void {
+    this.#isStarted = true
+    if (this.#links.length === 0) this.#connect()
+  }
+
+  open(): Http2Stream | undefined {
+    for (let at = 0; at < this.#links.length; at++) {
+      const connection = this.#links[at]!.connection
+      if (connection.canOpen) return connection.openStream()
+    }
+    if (this.#links.length < MAX_CONNECTIONS) this.#connect()
+    return undefined
+  }
+
+  /** Ends gracefully: streams in flight finish. */
+  close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#connecting?.cancel()
+    clearTimeout(this.#retryTimer)
+    for (const link of [...this.#links]) link.connection.shutdown()
+  }
+
+  tick(nowMs: number): void {
+    for (const link of [...this.#links]) link.connection.tick(nowMs)
+  }
+
+  #connect(): void {
+    if (this.#isClosed || this.#connecting !== undefined || this.#retryTimer !== undefined) return
+    this.#connecting = this.#connector.connect(
+      'http2',
+      (transport) => {
+        this.#connecting = undefined
+        this.#links.push(new Link(this, transport, this.#config))
+        this.#events.onReady()
+      },
+      (error) => {
+        this.#connecting = undefined
+        this.#retryLater()
+        this.#events.onUnready(error)
+      },
+    )
+  }
+
+  #retryLater(): void {
+    if (this.#isClosed || this.#retryTimer !== undefined) return
+    this.#retryTimer = setTimeout(() => {
+      this.#retryTimer = undefined
+      this.#connect()
+    }, this.#backoff.nextMs())
+  }
+
+  // ── For Link ──
+
+  onLinkWorks(): void {
+    this.#backoff.reset()
+  }
+
+  onLinkCapacity(): void {
+    this.#events.onReady()
+  }
+
+  /** The link takes no new streams: a fresh one replaces it while the old streams finish. */
+  onLinkDraining(link: Link): void {
+    const at = this.#links.indexOf(link)
+    if (at === -1) return
+    this.#links.splice(at, 1)
+    if (!this.#isClosed && this.#links.length === 0) this.#connect()
+  }
+
+  onLinkClosed(link: Link, error: Error | undefined, hasWorked: boolean): void {
+    const at = this.#links.indexOf(link)
+    if (at !== -1) this.#links.splice(at, 1)
+    if (this.#isClosed || this.#links.length > 0) return
+    // A connection that never worked is a failed attempt: reconnecting at once would be a busy loop.
+    if (hasWorked) this.#connect()
+    else this.#retryLater()
+    this.#events.onUnready({ kind: 'io', message: error?.message ?? 'the endpoint closed the connection' })
+  }
+}
+
+/** One connection of the client. */
+class Link implements Http2Owner {
+  readonly connection: Http2Connection
+  readonly #client: Http2Client
+  #hasWorked = false
+
+  constructor(client: Http2Client, transport: Transport, config: Http2Config) {
+    this.#client = client
+    this.connection = new Http2Connection(transport, config, this)
+  }
+
+  onReady(): void {
+    this.#hasWorked = true
+    this.#client.onLinkWorks()
+    this.#client.onLinkCapacity()
+  }
+
+  onCapacity(): void {
+    this.#client.onLinkCapacity()
+  }
+
+  onDraining(): void {
+    this.#client.onLinkDraining(this)
+  }
+
+  onClosed(error: Error | undefined): void {
+    this.#client.onLinkClosed(this, error, this.#hasWorked)
+  }
+}

@@ -1,0 +1,50 @@
+/**
+ * Looks at the first bytes of a connection without taking them: as many reads as the decision needs, bounded in bytes and
+ * time. What was read is put back in front, so whoever takes the socket next sees every byte.
+ */
+import type { Socket } from 'node:net'
+
+/** More than any decision needs: a ClientHello (bounded itself) or a request line. */
+const MAX_SNIFFED_BYTES = 65_536
+
+/** `undefined` asks for more bytes. */
+export type Decide<T> = (buf: Buffer) => T | undefined
+
+export interface Sniffed<T> {
+  /** `ended`: the peer closed before a decision; `timeout`: it stayed silent, or what it sent decided nothing. */
+  readonly outcome: { readonly kind: 'decided'; readonly value: T } | { readonly kind: 'timeout' } | { readonly kind: 'ended' }
+  /** What was read; it was put back. */
+  readonly bytes: number
+}
+
+/**
+ * Calls `onDone` once; the socket is paused then and owns its bytes again. On `ended` with no byte read there is nothing
+ * left to serve.
+ */
+export function sniff<T>(socket: Socket, timeoutMs: number, decide: Decide<T>, onDone: (sniffed: Sniffed<T>) => void): void {
+  let seen: Buffer | undefined
+  const timer = setTimeout(() => finish({ kind: 'timeout' }), timeoutMs)
+  const onData = (data: Buffer): void => {
+    seen = seen === undefined ? data : Buffer.concat([seen, data])
+    const value = decide(seen)
+    if (value !== undefined) finish({ kind: 'decided', value })
+    else if (seen.length >= MAX_SNIFFED_BYTES) finish({ kind: 'timeout' })
+  }
+  const onEnd = (): void => finish({ kind: 'ended' })
+  const onError = (): void => finish({ kind: 'ended' })
+  const finish = (outcome: Sniffed<T>['outcome']): void => {
+    clearTimeout(timer)
+    socket.off('data', onData)
+    socket.off('end', onEnd)
+    socket.off('close', onEnd)
+    socket.pause()
+    if (seen !== undefined) socket.unshift(seen)
+    onDone({ outcome, bytes: seen?.length ?? 0 })
+    socket.off('error', onError)
+  }
+  socket.on('data', onData)
+  socket.on('end', onEnd)
+  socket.on('close', onEnd)
+  socket.on('error', onError)
+  socket.resume()
+}

@@ -1,0 +1,16 @@
+/** What exchanges and routings of one target need from the assembly around them. */
+import type { ProxyError } from '../http/error-response.ts'
+
+export interface OutboundContext {
+  /** The target for messages: `Service web.shop:80` or an address. */
+  readonly parentName: string
+  readonly failFastTimeoutMs: number
+  /** Whether `l5d-proxy-error` and `l5d-proxy-connection` go to the application. */
+  readonly isInformational: boolean
+  readonly nowMs: () => number
+  readonly random: () => number
+  /** An answer of the proxy itself is about to be sent. */
+  onError(error: ProxyError): void
+  /** An exchange ended, however it did. */
+  onEnded(): void
+}

@@ -1,0 +1,77 @@
+/**
+ * One endpoint of a backend: its connections, its load and its counters.
+ *
+ * Meshed endpoints are spoken to in HTTP/2 over one mTLS connection, HTTP/1 requests included (`l5d-orig-proto`), and are
+ * ready only while connected. Others connect on demand.
+ */
+import type { ClientStream } from '../http/stream.ts'
+import type { Transport } from '../http/transport.ts'
+import type { ConnectError, Connector } from '../io/connector.ts'
+import { type Carriage, HttpClients, type HttpClientsConfig, type StreamWaiter } from '../io/http-clients.ts'
+import type { BalancedEndpoint } from '../policy/balance/balancer.ts'
+import { EndpointLoad } from '../policy/balance/endpoint-load.ts'
+import type { EndpointMeta } from '../policy/endpoint.ts'
+import type { RequestMetrics } from '../telemetry/request-metrics.ts'
+
+export interface EndpointParams {
+  readonly connector: Connector
+  readonly http: HttpClientsConfig
+  readonly nowMs: () => number
+  readonly random: () => number
+  readonly metrics: RequestMetrics
+  /** Peak EWMA parameters of the backend. */
+  readonly seedRttMs: number
+  readonly decayMs: number
+  /** HTTP/1 requests travel as HTTP/2 to this endpoint. */
+  readonly isUpgradeable: boolean
+}
+
+export class Endpoint implements BalancedEndpoint {
+  readonly meta: EndpointMeta
+  readonly load: EndpointLoad
+  readonly metrics: RequestMetrics
+  readonly isUpgradeable: boolean
+  readonly #connector: Connector
+  readonly #clients: HttpClients
+  #opaqueError: ConnectError | undefined = undefined
+
+  constructor(meta: EndpointMeta, params: EndpointParams, onReady: () => void) {
+    this.meta = meta
+    this.isUpgradeable = params.isUpgradeable
+    this.metrics = params.metrics
+    this.load = new EndpointLoad(params.nowMs(), params.seedRttMs, params.decayMs)
+    this.#connector = params.connector
+    this.#clients = new HttpClients(params.connector, params.http, params.nowMs, params.random, onReady)
+    if (this.isUpgradeable) this.#clients.start()
+  }
+
+  isReady(): boolean {
+    return this.isUpgradeable ? this.#clients.isHttp2Ready : true
+  }
+
+  /** Why the last attempt to connect failed. */
+  get lastError(): ConnectError | undefined {
+    return this.#clients.lastError ?? this.#opaqueError
+  }
+
+  open(carriage: Carriage, waiter: StreamWaiter): ClientStream | undefined {
+    return this.#clients.open(carriage, waiter)
+  }
+
+  /** A connection for opaque bytes. */
+  connectOpaque(onConnected: (transport: Transport) => void, onFailed: (error: ConnectError) => void): { cancel(): void } {
+    return this.#connector.connect('opaque', onConnected, (error) => {
+      this.#opaqueError = error
+      onFailed(error)
+    })
+  }
+
+  /** The endpoint is gone: requests in flight finish, then its connections close. */
+  close(): void {
+    this.#clients.close()
+  }
+
+  tick(nowMs: number): void {
+    this.#clients.tick(nowMs)
+  }
+}

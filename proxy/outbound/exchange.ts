@@ -1,0 +1,659 @@
+/**
+ * One outbound request on its way: from the application's stream to an endpoint's stream and back.
+ *
+ * After the head it only splices. It comes back to a decision in three places: when no endpoint was ready, when an
+ * attempt failed in a way that may be repeated, and when a timer fires. All of them go through `#attempt`.
+ */
+import type { ConnectError } from '../io/connector.ts'
+import { endWithError, type ProxyError, respondError } from '../http/error-response.ts'
+import { dropHopByHop } from '../http/http1-server.ts'
+import { RequestRecord } from '../http/request-record.ts'
+import type { ClientStream, RequestHandler, ResponseHandler, ServerStream } from '../http/stream.ts'
+import type { StreamError } from '../http/stream-error.ts'
+import { backoffMs } from '../policy/backoff.ts'
+import { classify, isGrpcContentType, NO_GRPC_STATUS, parseGrpcStatus } from '../policy/classify.ts'
+import { applyRequestFilters, applyResponseFilters } from '../policy/filters.ts'
+import { isRetryableGrpcStatus, isRetryableStatus } from '../policy/outbound-policy.ts'
+import { ERROR_NAMES, ErrorCode } from '../wire/connection-error.ts'
+import { Head, Version } from '../wire/head.ts'
+import { token } from '../wire/tokens.ts'
+import type { BackendWaiter } from './backend.ts'
+import { Carriage, type StreamWaiter } from '../io/http-clients.ts'
+import type { Endpoint } from './endpoint.ts'
+import { errors } from './errors.ts'
+import { HeldResponse } from './held-response.ts'
+import type { OutboundContext } from './context.ts'
+import type { BackendPlan, PlannedRoute, RoutePlan } from './route-plan.ts'
+import type { Ended } from './route-recorder.ts'
+import { requestUrl } from '../policy/request-view.ts'
+
+const METHOD = token(':method')
+const CONTENT_TYPE = token('content-type')
+const GRPC_STATUS = token('grpc-status')
+const HOST = token('host')
+const TE = token('te')
+const ORIG_PROTO = token('l5d-orig-proto')
+const PROXY_ERROR = token('l5d-proxy-error')
+const PROXY_CONNECTION = token('l5d-proxy-connection')
+
+/** Requests the endpoint has certainly not seen are sent again without asking anybody; so often at most. */
+const MAX_SAFE_RETRIES = 5
+/** Content kept for a safe retry; a longer request is sent once. */
+const SAFE_RETRY_BYTES = 65_536
+/** While nothing was sent the client has no credit for more than its window; a hard bound all the same. */
+const MAX_WAITING_BYTES = 1_048_576
+
+const IDEMPOTENT = new Set(['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS', 'TRACE'])
+
+export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter, StreamWaiter {
+  readonly #context: OutboundContext
+  readonly #downstream: ServerStream
+  readonly #plan: RoutePlan
+  readonly #route: PlannedRoute
+  readonly #startedAtMs: number
+  readonly #isGrpc: boolean
+  readonly #carriage: Carriage
+  readonly #isUpgrade: boolean
+  readonly #method: string
+  readonly #requiredId: string | undefined
+  /** Kept until the response head arrives or the request grows too large. */
+  #record: RequestRecord | undefined = undefined
+  #upstream: ClientStream | undefined = undefined
+  #endpoint: Endpoint | undefined = undefined
+  #backend: BackendPlan | undefined = undefined
+  #attemptAtMs = 0
+  #attempts = 0
+  #safeRetries = 0
+  #latencyMs = -1
+  #status = 0
+  #grpcStatus = NO_GRPC_STATUS
+  /** Content received from the client that was not credited back yet. */
+  #uncreditedBytes = 0
+  #isRequestEnded: boolean
+  #isLoadOpen = false
+  #hasAnswered = false
+  /** The response is complete and counted; the rest of the request still flows. */
+  #isResponseDone = false
+  #held: HeldResponse | undefined = undefined
+  #timer: NodeJS.Timeout | undefined = undefined
+  #tryTimer: NodeJS.Timeout | undefined = undefined
+  #idleTimer: NodeJS.Timeout | undefined = undefined
+  isAbandoned = false
+
+  constructor(context: OutboundContext, route: PlannedRoute, head: Head, endStream: boolean, downstream: ServerStream, requiredId: string | undefined) {
+    this.#context = context
+    this.#route = route
+    this.#plan = route.plan
+    this.#downstream = downstream
+    this.#isRequestEnded = endStream
+    this.#startedAtMs = context.nowMs()
+    const isHttp2 = head.version === Version.http2
+    this.#isGrpc = isHttp2 && isGrpcContentType(head.get(CONTENT_TYPE))
+    this.#method = head.get(METHOD) ?? ''
+    this.#isUpgrade = !isHttp2 && (head.isUpgrade || this.#method === 'CONNECT')
+    this.#requiredId = requiredId
+    const isPooled = head.version !== Version.http10 && (head.find(HOST) !== -1 && head.get(HOST) !== '')
+    this.#carriage = isHttp2 ? Carriage.http2 : isPooled && !this.#isUpgrade ? Carriage.http1 : Carriage.http1Unpooled
+    if (!isHttp2) dropHopByHop(head, this.#isUpgrade)
+  }
+
+  /** Sends the request on its way; `head` is the one the constructor got. */
+  start(head: Head, endStream: boolean): void {
+    const { timeouts, headTimeoutMs, budget, recorder } = this.#plan
+    if (timeouts.requestMs !== undefined) {
+      const ms = timeouts.requestMs
+      this.#timer = setTimeout(() => this.#onTimeout(errors.requestTimeout(ms), 'request'), ms)
+    } else if (headTimeoutMs !== undefined) {
+      this.#timer = setTimeout(() => this.#onTimeout(errors.profileTimeout(headTimeoutMs), 'request'), headTimeoutMs)
+    }
+    if (timeouts.idleMs !== undefined) {
+      const ms = timeouts.idleMs
+      this.#idleTimer = setTimeout(() => this.#onTimeout(errors.idleTimeout(ms), 'idle'), ms)
+    }
+    recorder.onRequest()
+    budget?.deposit(this.#startedAtMs)
+    if (!this.#isUpgrade) this.#record = new RequestRecord(head, endStream)
+    this.#attempt(head)
+  }
+
+  // ── The way out ──
+
+  /** One attempt: choose a backend and an endpoint, then send. `head` is spent. */
+  #attempt(head: Head): void {
+    const backend = this.#plan.choose()
+    if (backend === undefined) return this.#waitForBackend(head)
+    this.#backend = backend
+    const answered = this.#applyFilters(head, backend)
+    if (answered) return
+    if (backend.backend === undefined) return this.#fail(errors.invalidBackend(this.#plan.name))
+    const nowMs = this.#context.nowMs()
+    const endpoint = backend.backend.pick(nowMs)
+    if (endpoint === undefined) return this.#wait(backend, head)
+    this.#sendTo(endpoint, head, nowMs)
+  }
+
+  #applyFilters(head: Head, backend: BackendPlan): boolean {
+    if (this.#plan.filters.length === 0 && backend.filters.length === 0) return false
+    for (const filters of [this.#plan.filters, backend.filters]) {
+      const verdict = applyRequestFilters(filters, head, this.#route.match, () => requestUrl(head), this.#context.random)
+      if (verdict === undefined) continue
+      switch (verdict.kind) {
+        case 'redirect':
+          this.#answer(errors.redirect(verdict.status), [['location', verdict.location]])
+          return true
+        case 'httpFailure':
+          this.#answer(errors.injectedHttp(verdict.status, verdict.message))
+          return true
+        case 'grpcFailure':
+          this.#answer(errors.injectedGrpc(verdict.code, verdict.message))
+          return true
+        case 'error':
+          this.#fail(errors.invalidPolicy(`${this.#plan.name}: ${verdict.message}`))
+          return true
+      }
+    }
+    return false
+  }
+
+  /** No backend is ready: wait at the first one that exists. */
+  #waitForBackend(head: Head): void {
+    const backend = this.#plan.backends.find((candidate) => candidate.backend !== undefined)
+    if (backend === undefined) return this.#fail(errors.noBackend(this.#plan.name))
+    this.#wait(backend, head)
+  }
+
+  #wait(backend: BackendPlan, head: Head): void {
+    this.#backend = backend
+    // The head of the connection is reused for the next frame: what waits needs its own.
+    this.#record ??= new RequestRecord(head, this.#isRequestEnded)
+    if (!backend.backend!.wait(this)) this.#fail(errors.loadShed(this.#context.parentName, this.#plan.name, backend.backend!.reason()))
+  }
+
+  #sendTo(endpoint: Endpoint, head: Head, nowMs: number): void {
+    if (this.#requiredId !== undefined && this.#requiredId !== endpoint.meta.identity?.name) {
+      return this.#fail(errors.requiredIdentity(this.#requiredId, endpoint.meta.identity?.name))
+    }
+    this.#endpoint = endpoint
+    this.#attempts++
+    this.#attemptAtMs = nowMs
+    this.#isLoadOpen = true
+    endpoint.load.start()
+    endpoint.metrics.onRequest()
+    this.#plan.recorder.onAttempt()
+    this.#backend?.recorder?.onRequest()
+    const isUpgraded = this.#carriage !== Carriage.http2 && endpoint.isUpgradeable && !this.#isUpgrade
+    const carriage = isUpgraded ? Carriage.http2 : this.#carriage
+    if (isUpgraded) this.#markOrigProto(head)
+    else head.drop(ORIG_PROTO)
+    const stream = endpoint.open(carriage, this)
+    if (stream === undefined) {
+      // The connection is being made: the head must outlive this call.
+      if (this.#record === undefined) this.#record = new RequestRecord(head, this.#isRequestEnded)
+      else this.#record.head.copyFrom(head)
+      return
+    }
+    this.#connected(stream, head)
+  }
+
+  /** HTTP/1 over HTTP/2 between proxies: the peer restores version and form (facts: orig-proto). */
+  #markOrigProto(head: Head): void {
+    const version = head.version === Version.http10 ? 'HTTP/1.0' : 'HTTP/1.1'
+    head.set('l5d-orig-proto', head.isAbsoluteForm ? `${version}; absolute-form` : version)
+    const te = head.get(TE)
+    if (te !== undefined && te !== 'trailers') head.drop(TE)
+  }
+
+  #connected(stream: ClientStream, head: Head): void {
+    this.#upstream = stream
+    stream.handler = this
+    const record = this.#record
+    if (record !== undefined && (record.bytes > 0 || record.trailers !== undefined)) this.#sendRecord(stream, head, record)
+    else stream.sendHead(head, this.#isRequestEnded)
+    this.#armTryTimer()
+  }
+
+  #isBare(record: RequestRecord): boolean {
+    return record.isEnded && record.bytes === 0 && record.trailers === undefined
+  }
+
+  /** Sends a request of which more than the head has arrived already. */
+  #sendRecord(stream: ClientStream, head: Head, record: RequestRecord): void {
+    stream.sendHead(head, this.#isBare(record))
+    const { chunks, trailers } = record
+    let sent = 0
+    for (let at = 0; at < chunks.length && this.#upstream === stream; at++) {
+      const isLast = at === chunks.length - 1 && record.isEnded && trailers === undefined
+      sent += stream.sendData(chunks[at]!, 0, chunks[at]!.length, isLast)
+    }
+    if (trailers !== undefined && this.#upstream === stream) stream.sendTrailers(trailers)
+    this.#credit(sent)
+    record.limit(this.#retainedBytes())
+  }
+
+  /** How much content is worth keeping for another attempt. */
+  #retainedBytes(): number {
+    return this.#plan.retry?.maxRequestBytes ?? SAFE_RETRY_BYTES
+  }
+
+  #armTryTimer(): void {
+    const { retry, timeouts } = this.#plan
+    if (!this.#isRequestEnded) return
+    if (timeouts.responseMs !== undefined) {
+      const ms = timeouts.responseMs
+      this.#tryTimer = setTimeout(() => this.#onTimeout(errors.responseTimeout(ms), 'response'), ms)
+    }
+    if (retry?.kind === 'policy' && retry.policy.timeoutMs !== undefined && this.#attempts <= retry.policy.maxRetries) {
+      const ms = retry.policy.timeoutMs
+      clearTimeout(this.#tryTimer)
+      this.#tryTimer = setTimeout(() => this.#onTryTimeout(ms), ms)
+    }
+  }
+
+  // ── BackendWaiter, StreamWaiter ──
+
+  onEndpointReady(): void {
+    if (this.isAbandoned) return
+    this.#attemptAgain()
+  }
+
+  onFailFast(): void {
+    if (this.isAbandoned) return
+    const reason = this.#backend?.backend?.reason() ?? ''
+    this.#fail(errors.failFast(this.#context.parentName, this.#plan.name, reason, this.#context.failFastTimeoutMs))
+  }
+
+  onStreamOpen(stream: ClientStream): void {
+    if (this.isAbandoned || this.#upstream !== undefined) return stream.reset(ErrorCode.cancel)
+    const record = this.#record!
+    stream.handler = this
+    this.#upstream = stream
+    const head = record.head
+    this.#sendRecord(stream, head, record)
+    this.#armTryTimer()
+  }
+
+  onStreamFailed(error: ConnectError): void {
+    if (this.isAbandoned) return
+    // Nothing was sent: another endpoint may well work.
+    this.#endAttempt('unclassified')
+    if (this.#retrySafely()) return
+    this.#fail(error.kind === 'timeout' ? errors.connectTimeout(error.message) : errors.endpointIo(error.message))
+  }
+
+  // ── RequestHandler: the client ──
+
+  onRequestData(buf: Uint8Array, start: number, end: number, endStream: boolean): void {
+    if (this.isAbandoned) return this.#downstream.consumed(end - start)
+    this.#uncreditedBytes += end - start
+    if (endStream) this.#isRequestEnded = true
+    this.#idleTimer?.refresh()
+    const upstream = this.#upstream
+    if (this.#record !== undefined) {
+      this.#record.push(buf, start, end, endStream, upstream === undefined ? MAX_WAITING_BYTES : this.#retainedBytes())
+    }
+    if (upstream === undefined) {
+      if (this.#record === undefined || !this.#record.isComplete) this.#fail(errors.tooMuchWaiting(MAX_WAITING_BYTES))
+      return
+    }
+    this.#credit(upstream.sendData(buf, start, end, endStream))
+    if (endStream && this.#upstream === upstream) this.#onRequestEnded()
+  }
+
+  onRequestTrailers(trailers: Head): void {
+    if (this.isAbandoned) return
+    this.#isRequestEnded = true
+    this.#record?.pushTrailers(trailers)
+    const upstream = this.#upstream
+    if (upstream === undefined) return
+    upstream.sendTrailers(trailers)
+    if (this.#upstream === upstream) this.#onRequestEnded()
+  }
+
+  #onRequestEnded(): void {
+    if (this.#isResponseDone) this.#release()
+    else this.#armTryTimer()
+  }
+
+  onRequestReset(error: StreamError): void {
+    if (this.isAbandoned) return
+    const upstream = this.#upstream
+    this.#upstream = undefined
+    const nowMs = this.#context.nowMs()
+    if (!this.#isResponseDone && (this.#status !== 0 || this.#isLoadOpen)) this.#finish(`h2(${ERROR_NAMES[error.code] ?? 'CANCEL'})`, nowMs)
+    this.#release()
+    upstream?.reset(ErrorCode.cancel)
+  }
+
+  onResponseSent(bytes: number): void {
+    this.#upstream?.consumed(bytes)
+  }
+
+  // ── ResponseHandler: the endpoint ──
+
+  onInformational(head: Head): void {
+    if (!this.isAbandoned) this.#downstream.sendInformational(head)
+  }
+
+  onResponseHead(head: Head, endStream: boolean): void {
+    if (this.isAbandoned) return
+    this.#idleTimer?.refresh()
+    this.#status = head.status
+    const grpcStatus = this.#isGrpc ? head.get(GRPC_STATUS) : undefined
+    if (grpcStatus !== undefined) this.#grpcStatus = parseGrpcStatus(grpcStatus)
+    if (this.#mayRetry()) {
+      if (this.#isRetryableEnd(endStream)) {
+        if (this.#retry()) return
+      } else if (this.#isGrpc && !endStream && this.#canReplay()) {
+        // The verdict may stand in trailers right behind one message: hold back what came so far.
+        this.#held = new HeldResponse(head)
+        return
+      }
+    }
+    this.#forwardHead(head, endStream)
+  }
+
+  #forwardHead(head: Head, endStream: boolean): void {
+    this.#clearTryTimer()
+    if (this.#plan.headTimeoutMs !== undefined) {
+      clearTimeout(this.#timer)
+      this.#timer = undefined
+    }
+    this.#dropRecord()
+    if (this.#downstream.version !== Version.http2 || head.version !== Version.http2) {
+      if (head.version !== Version.http2) dropHopByHop(head, head.status === 101)
+    }
+    head.drop(ORIG_PROTO)
+    head.drop(PROXY_ERROR)
+    head.drop(PROXY_CONNECTION)
+    if (this.#plan.filters.length > 0) applyResponseFilters(this.#plan.filters, head)
+    if (this.#backend !== undefined && this.#backend.filters.length > 0) applyResponseFilters(this.#backend.filters, head)
+    this.#hasAnswered = true
+    const upstream = this.#upstream
+    if (endStream) this.#complete()
+    this.#downstream.sendHead(head, endStream)
+    if (head.status === 101 || (this.#method === 'CONNECT' && head.status < 300 && this.#isUpgrade)) {
+      upstream?.becomeTunnel()
+      this.#downstream.becomeTunnel()
+    }
+  }
+
+  onResponseData(buf: Uint8Array, start: number, end: number, endStream: boolean): void {
+    if (this.isAbandoned) return
+    this.#idleTimer?.refresh()
+    const upstream = this.#upstream
+    if (this.#latencyMs === -1) this.#onFirstByte()
+    if (this.#held !== undefined) {
+      if (!endStream && this.#held.push(buf, start, end)) return
+      this.#forwardHeld()
+    }
+    if (endStream) this.#complete()
+    const sent = this.#downstream.sendData(buf, start, end, endStream)
+    if (sent > 0) upstream?.consumed(sent)
+  }
+
+  onResponseTrailers(trailers: Head): void {
+    if (this.isAbandoned) return
+    const grpcStatus = trailers.get(GRPC_STATUS)
+    if (grpcStatus !== undefined) this.#grpcStatus = parseGrpcStatus(grpcStatus)
+    if (this.#latencyMs === -1) this.#onFirstByte()
+    if (this.#held !== undefined) {
+      if (this.#isRetryableEnd(true) && this.#retry()) return
+      this.#forwardHeld()
+    }
+    this.#complete()
+    this.#downstream.sendTrailers(trailers)
+  }
+
+  onResponseReset(error: StreamError): void {
+    if (this.isAbandoned) return
+    this.#upstream = undefined
+    if (this.#isResponseDone) {
+      this.#release()
+      return this.#downstream.reset(error.code)
+    }
+    this.#endAttempt(error.kind === 'connection' || error.kind === 'stale' ? 'unclassified' : `h2(${ERROR_NAMES[error.code] ?? error.code})`)
+    if (!this.#hasAnswered && this.#isSafeToRepeat(error) && this.#retrySafely()) return
+    if (this.#hasAnswered) return this.#breakResponse(error)
+    if (this.#downstream.version === Version.http2 && error.kind === 'reset') {
+      this.#record?.release()
+      this.#release()
+      return this.#downstream.reset(error.code)
+    }
+    this.#fail(errors.endpointIo(error.message))
+  }
+
+  onRequestSent(bytes: number): void {
+    this.#credit(bytes)
+  }
+
+  // ── Retries ──
+
+  #mayRetry(): boolean {
+    return this.#plan.retry !== undefined && !this.#hasAnswered
+  }
+
+  #canReplay(): boolean {
+    return this.#record !== undefined && this.#record.isComplete && this.#isRequestEnded
+  }
+
+  /** Whether what is known of the response asks for another attempt; `isEnd`: its status is final. */
+  #isRetryableEnd(isEnd: boolean): boolean {
+    const retry = this.#plan.retry!
+    if (retry.kind === 'policy') {
+      if (this.#grpcStatus !== NO_GRPC_STATUS) return isRetryableGrpcStatus(retry.policy, this.#grpcStatus)
+      return isRetryableStatus(retry.policy, this.#status)
+    }
+    if (this.#isGrpc && this.#grpcStatus === NO_GRPC_STATUS && !isEnd && this.#status === 200) return false
+    return classify(this.#status, this.#isGrpc, this.#grpcStatus, this.#plan.responseClasses) === 'failure'
+  }
+
+  /** Gives up the current attempt for another one; false when that is not allowed. */
+  #retry(): boolean {
+    const retry = this.#plan.retry!
+    if (!this.#canReplay()) return false
+    const nowMs = this.#context.nowMs()
+    if (retry.kind === 'policy') {
+      if (this.#attempts > retry.policy.maxRetries) {
+        this.#plan.recorder.onRetryLimit()
+        return false
+      }
+    } else if (!retry.budget.tryWithdraw(nowMs)) {
+      this.#plan.recorder.onNoBudget()
+      return false
+    }
+    this.#plan.recorder.onRetry()
+    const upstream = this.#upstream
+    this.#upstream = undefined
+    this.#endAttempt('')
+    upstream?.reset(ErrorCode.cancel)
+    this.#held = undefined
+    const delayMs = retry.kind === 'policy' && retry.policy.backoff !== undefined ? backoffMs(retry.policy.backoff, this.#attempts - 1, this.#context.random) : 0
+    if (delayMs === 0) this.#attemptAgain()
+    else
+      this.#tryTimer = setTimeout(() => {
+        if (!this.isAbandoned) this.#attemptAgain()
+      }, delayMs)
+    return true
+  }
+
+  #isSafeToRepeat(error: StreamError): boolean {
+    return error.isUnprocessed || (error.kind === 'stale' && IDEMPOTENT.has(this.#method))
+  }
+
+  /** Another attempt for a request that no application has seen. */
+  #retrySafely(): boolean {
+    if (this.#safeRetries >= MAX_SAFE_RETRIES || this.#record === undefined || !this.#record.isComplete) return false
+    this.#safeRetries++
+    this.#attemptAgain()
+    return true
+  }
+
+  #attemptAgain(): void {
+    this.#clearTryTimer()
+    const head = scratch
+    head.copyFrom(this.#record!.head)
+    this.#latencyMs = -1
+    this.#status = 0
+    this.#grpcStatus = NO_GRPC_STATUS
+    this.#attempt(head)
+  }
+
+  #forwardHeld(): void {
+    const held = this.#held!
+    this.#held = undefined
+    const upstream = this.#upstream
+    this.#forwardHead(held.head, false)
+    for (const chunk of held.chunks) {
+      const sent = this.#downstream.sendData(chunk, 0, chunk.length, false)
+      if (sent > 0) upstream?.consumed(sent)
+    }
+    held.release()
+  }
+
+  // ── Timers ──
+
+  #onTimeout(error: ProxyError, _which: 'request' | 'response' | 'idle'): void {
+    if (this.isAbandoned) return
+    const upstream = this.#upstream
+    this.#upstream = undefined
+    if (this.#isLoadOpen || this.#status !== 0) this.#endAttempt('timeout')
+    upstream?.reset(ErrorCode.cancel)
+    if (this.#hasAnswered) {
+      this.#release()
+      return this.#downstream.reset(ErrorCode.cancel)
+    }
+    this.#fail(error)
+  }
+
+  /** The attempt took too long to answer; the exchange as a whole may still succeed. */
+  #onTryTimeout(ms: number): void {
+    if (this.isAbandoned || this.#hasAnswered) return
+    if (this.#canReplay() && this.#plan.retry?.kind === 'policy' && this.#attempts <= this.#plan.retry.policy.maxRetries) {
+      this.#status = 0
+      this.#retry()
+      return
+    }
+    this.#onTimeout(errors.responseTimeout(ms), 'response')
+  }
+
+  #clearTryTimer(): void {
+    if (this.#tryTimer === undefined) return
+    if (this.#plan.timeouts.responseMs !== undefined && this.#plan.retry === undefined) return
+    clearTimeout(this.#tryTimer)
+    this.#tryTimer = undefined
+  }
+
+  // ── The end ──
+
+  #onFirstByte(): void {
+    const nowMs = this.#context.nowMs()
+    this.#latencyMs = nowMs - this.#attemptAtMs
+    if (!this.#isLoadOpen) return
+    this.#isLoadOpen = false
+    this.#endpoint!.load.firstByte(this.#latencyMs, nowMs)
+  }
+
+  /** The response ended in order. */
+  #complete(): void {
+    if (this.#latencyMs === -1) this.#onFirstByte()
+    if (this.#attempts > 1 && this.#plan.retry !== undefined && !this.#isRetryableEnd(true)) this.#plan.recorder.onRetrySuccess()
+    this.#finish('', this.#context.nowMs())
+    if (this.#isRequestEnded || this.#downstream.version !== Version.http2) {
+      const upstream = this.#upstream
+      this.#upstream = undefined
+      if (!this.#isRequestEnded) upstream?.reset(ErrorCode.noError)
+      return this.#release()
+    }
+    // An application may answer in full and still read: it gets the rest of the request.
+    this.#isResponseDone = true
+    this.#dropRecord()
+    clearTimeout(this.#tryTimer)
+    this.#tryTimer = undefined
+  }
+
+  /** The response broke off behind its head. */
+  #breakResponse(error: StreamError): void {
+    this.#plan.recorder.onResponse(this.#ended('unclassified', this.#context.nowMs()))
+    this.#release()
+    if (this.#isGrpc && error.kind !== 'reset') return endWithError(this.#downstream, errors.endpointIo(error.message), true)
+    this.#downstream.reset(error.kind === 'reset' ? error.code : ErrorCode.internalError)
+  }
+
+  /** Counts the attempt that ended; the request as a whole may go on. */
+  #endAttempt(error: string): void {
+    const endpoint = this.#endpoint
+    if (endpoint === undefined) return
+    const nowMs = this.#context.nowMs()
+    if (this.#isLoadOpen) {
+      this.#isLoadOpen = false
+      endpoint.load.failed(nowMs - this.#attemptAtMs, nowMs)
+    }
+    const ended = this.#ended(error, nowMs)
+    endpoint.metrics.onResponse(ended.status, ended.classification, ended.grpcStatus, ended.error, ended.latencyMs)
+    this.#plan.recorder.onAttemptResponse(ended)
+    this.#backend?.recorder?.onResponse(ended)
+    this.#endpoint = undefined
+  }
+
+  /** Counts the attempt and the request. */
+  #finish(error: string, nowMs: number): void {
+    const ended = this.#ended(error, nowMs)
+    this.#endAttempt(error)
+    this.#plan.recorder.onResponse(ended)
+  }
+
+  #ended(error: string, nowMs: number): Ended {
+    const isFailure = error !== '' || classify(this.#status, this.#isGrpc, this.#grpcStatus, this.#plan.responseClasses) === 'failure'
+    const elapsedMs = nowMs - this.#attemptAtMs
+    return {
+      status: this.#status,
+      classification: isFailure ? 'failure' : 'success',
+      grpcStatus: this.#grpcStatus,
+      error,
+      latencyMs: this.#latencyMs === -1 ? elapsedMs : this.#latencyMs,
+      durationMs: nowMs - this.#startedAtMs,
+      isGrpc: this.#isGrpc,
+    }
+  }
+
+  /** Answers with an error of the proxy and counts it. */
+  #fail(error: ProxyError): void {
+    this.#context.onError(error)
+    this.#status = error.status
+    this.#grpcStatus = this.#isGrpc ? error.grpcCode : NO_GRPC_STATUS
+    this.#plan.recorder.onResponse(this.#ended('', this.#context.nowMs()))
+    this.#answer(error)
+  }
+
+  #answer(error: ProxyError, fields?: readonly (readonly [string, string])[]): void {
+    this.#release()
+    respondError(this.#downstream, error, { isGrpc: this.#isGrpc, isInformational: this.#context.isInformational, ...(fields && { fields }) })
+  }
+
+  #credit(bytes: number): void {
+    const credited = Math.min(bytes, this.#uncreditedBytes)
+    if (credited === 0) return
+    this.#uncreditedBytes -= credited
+    this.#downstream.consumed(credited)
+  }
+
+  #dropRecord(): void {
+    this.#record?.release()
+    this.#record = undefined
+  }
+
+  #release(): void {
+    if (this.isAbandoned) return
+    this.isAbandoned = true
+    clearTimeout(this.#timer)
+    clearTimeout(this.#tryTimer)
+    clearTimeout(this.#idleTimer)
+    this.#dropRecord()
+    this.#held?.release()
+    this.#held = undefined
+    this.#context.onEnded()
+  }
+}
+
+/** A head that is spent by one attempt; see `received` in http2-connection.ts. */
+const scratch = new Head()

@@ -1,0 +1,70 @@
+/** HTTP from the application: serves a connection in its version and starts an exchange per request. */
+import { drained, respondError } from '../http/error-response.ts'
+import { Http1ServerConnection } from '../http/http1-server.ts'
+import { Http2Connection } from '../http/http2-connection.ts'
+import type { Http2Config } from '../http/http2-config.ts'
+import type { RequestHandler, ServerStream } from '../http/stream.ts'
+import type { Transport } from '../http/transport.ts'
+import { isGrpcContentType } from '../policy/classify.ts'
+import { type Head, Version } from '../wire/head.ts'
+import { token } from '../wire/tokens.ts'
+import type { OutboundContext } from './context.ts'
+import { errors } from './errors.ts'
+import { Exchange } from './exchange.ts'
+import type { Target } from './target.ts'
+
+const CONTENT_TYPE = token('content-type')
+const REQUIRE_ID = token('l5d-require-id')
+
+export interface HttpServerConfig {
+  readonly http2: Http2Config
+  readonly maxHeadBytes: number
+}
+
+/** A connection being served, as the listener keeps track of it for draining. */
+export interface ServedConnection {
+  shutdown(): void
+  tick(nowMs: number): void
+}
+
+/** Serves `transport` until it closes; `onClosed` is called once. */
+export function serveHttp(
+  transport: Transport,
+  isHttp2: boolean,
+  target: Target,
+  context: OutboundContext,
+  config: HttpServerConfig,
+  onClosed: (error: Error | undefined) => void,
+): ServedConnection {
+  const onRequest = (head: Head, endStream: boolean, stream: ServerStream): RequestHandler => startExchange(head, endStream, stream, isHttp2, target, context)
+  if (isHttp2) {
+    const connection = new Http2Connection(transport, config.http2, { onReady() {}, onDraining() {}, onCapacity() {}, onClosed }, onRequest)
+    return connection
+  }
+  const connection = new Http1ServerConnection(transport, config, { onBadRequest() {}, onClosed }, onRequest)
+  return { shutdown: () => connection.shutdown(), tick() {} }
+}
+
+function startExchange(head: Head, endStream: boolean, stream: ServerStream, isHttp2: boolean, target: Target, context: OutboundContext): RequestHandler {
+  const routing = target.routing(isHttp2)
+  const route = routing?.find(head)
+  if (route === undefined) {
+    const protocol = target.protocol
+    const isGrpc = head.version === Version.http2 && isGrpcContentType(head.get(CONTENT_TYPE))
+    const error =
+      routing !== undefined
+        ? errors.noRoute(context.parentName)
+        : errors.invalidPolicy(protocol.kind === 'invalid' ? protocol.reason : `${context.parentName} does not serve HTTP`)
+    context.onError(error)
+    respondError(stream, error, { isGrpc, isInformational: context.isInformational })
+    return drained(stream)
+  }
+  const requiredId = head.get(REQUIRE_ID)
+  if (requiredId !== undefined) head.drop(REQUIRE_ID)
+  const { canonicalName } = route.plan
+  if (canonicalName !== undefined) head.set('l5d-dst-canonical', canonicalName)
+  const exchange = new Exchange(context, route, head, endStream, stream, requiredId)
+  stream.handler = exchange
+  exchange.start(head, endStream)
+  return exchange
+}

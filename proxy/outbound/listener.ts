@@ -1,0 +1,213 @@
+/**
+ * Accepts what the application sends: finds where it was going, waits for what discovery knows about that, detects the
+ * protocol where it is not said, and hands over to HTTP or to raw bytes.
+ */
+import { createServer, type Server, type Socket } from 'node:net'
+import type { ProxyError } from '../http/error-response.ts'
+import { sniff } from '../io/sniff.ts'
+import { SocketTransport } from '../io/socket-transport.ts'
+import type { Meta } from '../policy/meta.ts'
+import { findTlsRoute } from '../policy/tls-route-match.ts'
+import type { Logger } from '../telemetry/log.ts'
+import { readClientHello } from '../wire/client-hello.ts'
+import { detectHttp } from '../wire/detect.ts'
+import type { OutboundContext } from './context.ts'
+import { type HttpServerConfig, type ServedConnection, serveHttp } from './http.ts'
+import { OpaqueForward } from './opaque.ts'
+import type { OpaqueChoice, Target } from './target.ts'
+import type { TargetCache } from './target-cache.ts'
+
+export interface OutboundTelemetry {
+  accepted(transport: SocketTransport, target: Target): void
+  protocol(protocol: 'detect' | 'http/1' | 'http/2' | 'opaq' | 'tls', parent: Meta): void
+  detected(parent: Meta, result: 'http/1' | 'http/2' | 'not_http' | 'read_timeout' | 'error', seconds: number): void
+  httpError(error: ProxyError): void
+  tcpError(target: Target, error: string): void
+}
+
+export interface OutboundListenerConfig {
+  readonly detectTimeoutMs: number
+  readonly failFastTimeoutMs: number
+  readonly isInformational: boolean
+  readonly http: HttpServerConfig
+}
+
+export interface OutboundDeps {
+  readonly originalDestination: (socket: Socket) => { readonly ip: string; readonly port: number } | undefined
+  readonly targets: TargetCache
+  readonly telemetry: OutboundTelemetry
+  readonly log: Logger
+  readonly nowMs: () => number
+  readonly random: () => number
+}
+
+export class OutboundListener {
+  readonly #config: OutboundListenerConfig
+  readonly #deps: OutboundDeps
+  readonly #server: Server
+  readonly #served = new Set<ServedConnection>()
+  readonly #sockets = new Set<Socket>()
+
+  constructor(config: OutboundListenerConfig, deps: OutboundDeps) {
+    this.#config = config
+    this.#deps = deps
+    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket))
+  }
+
+  get server(): Server {
+    return this.#server
+  }
+
+  get connectionCount(): number {
+    return this.#sockets.size
+  }
+
+  shutdown(): void {
+    this.#server.close()
+    for (const served of [...this.#served]) served.shutdown()
+  }
+
+  destroy(): void {
+    for (const socket of [...this.#sockets]) socket.destroy()
+  }
+
+  tick(nowMs: number): void {
+    for (const served of [...this.#served]) served.tick(nowMs)
+  }
+
+  #accept(socket: Socket): void {
+    socket.on('error', () => {})
+    const original = this.#deps.originalDestination(socket)
+    if (original === undefined || isOwnListener(socket, original)) {
+      socket.destroy()
+      return
+    }
+    const target = this.#deps.targets.acquire(original.ip, original.port)
+    this.#sockets.add(socket)
+    socket.once('close', () => {
+      this.#sockets.delete(socket)
+      this.#deps.targets.release(target)
+    })
+    target.whenReady(() => {
+      if (!socket.destroyed) this.#serve(socket, target)
+    })
+  }
+
+  #serve(socket: Socket, target: Target): void {
+    const { protocol } = target
+    const { telemetry, log } = this.#deps
+    switch (protocol.kind) {
+      case 'refused':
+        log.info(`outbound ${target.ip}:${target.port}: the control plane refused the destination (${protocol.reason}); the connection was closed`)
+        telemetry.tcpError(target, 'unexpected')
+        socket.destroy()
+        return
+      case 'opaque':
+        telemetry.protocol('opaq', target.parent)
+        return this.#forward(socket, target, target.chooseOpaque())
+      case 'tls':
+        telemetry.protocol('tls', target.parent)
+        return this.#detectTls(socket, target)
+      case 'http1':
+        telemetry.protocol('http/1', target.parent)
+        return this.#serveHttp(socket, target, false)
+      case 'http2':
+        telemetry.protocol('http/2', target.parent)
+        return this.#serveHttp(socket, target, true)
+      case 'detect':
+      case 'invalid':
+        telemetry.protocol('detect', target.parent)
+        return this.#detectHttp(socket, target)
+    }
+  }
+
+  #detectHttp(socket: Socket, target: Target): void {
+    const { telemetry, nowMs } = this.#deps
+    const startedAtMs = nowMs()
+    sniff(
+      socket,
+      this.#config.detectTimeoutMs,
+      (buf) => {
+        const result = detectHttp(buf, 0, buf.length)
+        return result === 'partial' ? undefined : result
+      },
+      ({ outcome, bytes }) => {
+        const seconds = (nowMs() - startedAtMs) / 1_000
+        if (outcome.kind === 'decided' && outcome.value !== 'not-http') {
+          telemetry.detected(target.parent, outcome.value === 'http2' ? 'http/2' : 'http/1', seconds)
+          return this.#serveHttp(socket, target, outcome.value === 'http2')
+        }
+        telemetry.detected(target.parent, outcome.kind === 'decided' ? 'not_http' : outcome.kind === 'timeout' ? 'read_timeout' : 'error', seconds)
+        if (outcome.kind === 'ended' && bytes === 0) {
+          socket.destroy()
+          return
+        }
+        this.#forward(socket, target, target.chooseOpaque())
+      },
+    )
+  }
+
+  #detectTls(socket: Socket, target: Target): void {
+    sniff(
+      socket,
+      this.#config.detectTimeoutMs,
+      (buf) => {
+        const hello = readClientHello(buf, 0, buf.length)
+        return hello.kind === 'partial' ? undefined : hello
+      },
+      ({ outcome }) => {
+        const sni = outcome.kind === 'decided' && outcome.value.kind === 'hello' ? outcome.value.sni : undefined
+        if (sni === undefined) {
+          this.#deps.log.info(`outbound ${target.parentName}: a connection without a TLS server name was closed; its policy routes by SNI`)
+          this.#deps.telemetry.tcpError(target, 'unexpected')
+          socket.destroy()
+          return
+        }
+        this.#forward(socket, target, target.chooseTls(findTlsRoute(target.tlsRoutes, sni.toLowerCase())))
+      },
+    )
+  }
+
+  #serveHttp(socket: Socket, target: Target, isHttp2: boolean): void {
+    const { telemetry, nowMs, random } = this.#deps
+    const transport = new SocketTransport(socket)
+    telemetry.accepted(transport, target)
+    const context: OutboundContext = {
+      get parentName() {
+        return target.parentName
+      },
+      failFastTimeoutMs: this.#config.failFastTimeoutMs,
+      isInformational: this.#config.isInformational,
+      nowMs,
+      random,
+      onError: (error) => telemetry.httpError(error),
+      onEnded: () => {},
+    }
+    const served = serveHttp(transport, isHttp2, target, context, this.#config.http, () => this.#served.delete(served))
+    this.#served.add(served)
+  }
+
+  #forward(socket: Socket, target: Target, choice: OpaqueChoice): void {
+    const { telemetry, log, nowMs } = this.#deps
+    if (choice.kind === 'refused') {
+      log.info(`outbound ${target.parentName}: ${choice.reason}; the connection was closed`)
+      telemetry.tcpError(target, choice.error)
+      socket.destroy()
+      return
+    }
+    const transport = new SocketTransport(socket)
+    telemetry.accepted(transport, target)
+    new OpaqueForward(transport, choice.backend, nowMs, {
+      onEnd: (error) => {
+        if (error === '') return
+        log.info(`outbound ${target.parentName}: ${choice.backend.reason()}; the connection was closed (${error})`)
+        telemetry.tcpError(target, error)
+      },
+    }).start()
+  }
+}
+
+/** Somebody dialled the proxy itself: forwarding that would be a loop. */
+function isOwnListener(socket: Socket, original: { readonly ip: string; readonly port: number }): boolean {
+  return original.port === socket.localPort && original.ip === socket.localAddress
+}

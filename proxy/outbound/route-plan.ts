@@ -1,0 +1,52 @@
+/**
+ * All that one route says about a request, looked up once per request: built when a policy or profile arrives, from which
+ * point nothing is decided twice.
+ */
+import type { Filter } from '../policy/filter.ts'
+import type { ResponseClass } from '../policy/profile.ts'
+import type { RetryBudget } from '../policy/retry-budget.ts'
+import type { RetryPolicy, Timeouts } from '../policy/outbound-policy.ts'
+import type { RouteMatch } from '../policy/route.ts'
+import type { Backend } from './backend.ts'
+import type { RouteRecorder } from './route-recorder.ts'
+
+export type RetryPlan =
+  /** ServiceProfile: whatever is classified as failure, as often as the budget allows. */
+  | { readonly kind: 'budget'; readonly budget: RetryBudget; readonly maxRequestBytes: number }
+  /** HTTPRoute, GRPCRoute: what the policy lists, a number of times. */
+  | { readonly kind: 'policy'; readonly policy: RetryPolicy; readonly maxRequestBytes: number }
+
+/** The backend of one attempt and what is done to requests that go there. */
+export interface BackendPlan {
+  /** `undefined`: named by the policy but not resolvable. */
+  readonly backend: Backend | undefined
+  readonly filters: readonly Filter[]
+  readonly weight: number
+  readonly recorder: RouteRecorder['backend'] | undefined
+}
+
+export interface RoutePlan {
+  /** For error messages: `HTTPRoute web.emojivoto`, `default http`. */
+  readonly name: string
+  readonly filters: readonly Filter[]
+  /** Draws the backend of one attempt; `undefined` when none is ready or there is none. */
+  readonly choose: () => BackendPlan | undefined
+  /** All that may be drawn: the one to wait for when none is ready. */
+  readonly backends: readonly BackendPlan[]
+  readonly timeouts: Timeouts
+  /** A ServiceProfile's timeout covers the exchange up to the response head and closes the client's connection. */
+  readonly headTimeoutMs: number | undefined
+  readonly retry: RetryPlan | undefined
+  readonly responseClasses: readonly ResponseClass[]
+  /** Every first attempt is paid into the budget, retryable or not. */
+  readonly budget: RetryBudget | undefined
+  /** Added as `l5d-dst-canonical`; only profiles have it. */
+  readonly canonicalName: string | undefined
+  readonly recorder: RouteRecorder
+}
+
+/** A plan and the match it was found by, which redirects with `prefix` need. */
+export interface PlannedRoute {
+  readonly plan: RoutePlan
+  readonly match: RouteMatch | undefined
+}

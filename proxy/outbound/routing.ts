@@ -1,0 +1,250 @@
+/**
+ * What one policy or profile says, made ready for requests: each route with its backends held open and its counters found.
+ * A routing is never changed; a new policy makes a new one, and requests that began on the old one end on it.
+ */
+import { pickBackend } from '../policy/distribution.ts'
+import type { EndpointMeta } from '../policy/endpoint.ts'
+import type { Filter } from '../policy/filter.ts'
+import { defaultMeta, describeMeta, type Meta } from '../policy/meta.ts'
+import { type HttpPolicy, type HttpRule, NO_TIMEOUTS, type OutboundPolicy, type RouteBackend } from '../policy/outbound-policy.ts'
+import { findProfileRoute } from '../policy/profile-match.ts'
+import type { Profile, ProfileRoute } from '../policy/profile.ts'
+import { RetryBudget } from '../policy/retry-budget.ts'
+import { findHttpRule } from '../policy/route-match.ts'
+import type { RouteHit } from '../policy/route.ts'
+import type { HttpRoute } from '../policy/outbound-policy.ts'
+import { DECAY_MS, SEED_RTT_MS } from '../policy/balance/peak-ewma.ts'
+import type { Head } from '../wire/head.ts'
+import type { BackendCache, BalancedTarget } from './backend-cache.ts'
+import { HeadView } from '../policy/request-view.ts'
+import type { BackendPlan, PlannedRoute, RetryPlan, RoutePlan } from './route-plan.ts'
+import type { RouteRecorder } from './route-recorder.ts'
+
+/** Content kept for a retry on a service profile's route. */
+const PROFILE_RETRY_BYTES = 65_536
+
+/** Finds the counters of a route; telemetry is the assembly's business. */
+export interface RecorderFactory {
+  profileRoute(dst: string, route: ProfileRoute | undefined): RouteRecorder
+  policyRoute(parent: Meta, route: Meta, backends: readonly Meta[], isGrpc: boolean): RouteRecorder & { backends: readonly (RouteRecorder['backend'] | undefined)[] }
+}
+
+export interface RoutingDeps {
+  readonly cache: BackendCache
+  readonly recorders: RecorderFactory
+  readonly random: () => number
+  readonly nowMs: () => number
+}
+
+export interface Routing {
+  /** `undefined`: no route matches. */
+  find(head: Head): PlannedRoute | undefined
+  /** Lets go of the backends. */
+  release(): void
+}
+
+/** Routes by a ServiceProfile: the first route that matches, else the route without a name. */
+export class ProfileRouting implements Routing {
+  readonly #profile: Profile
+  readonly #byRoute: ReadonlyMap<ProfileRoute, PlannedRoute>
+  readonly #default: PlannedRoute
+  readonly #held: Held
+
+  constructor(profile: Profile, port: number, deps: RoutingDeps) {
+    this.#profile = profile
+    this.#held = new Held(deps.cache)
+    const logical = `${profile.name}:${port}`
+    const budget = profile.budget === undefined ? undefined : new RetryBudget(profile.budget, deps.nowMs())
+    const targets = profile.overrides.length > 0 ? profile.overrides : [{ authority: logical, weight: 1 }]
+    const backends: BackendPlan[] = targets.map(({ authority, weight }) => ({
+      backend: this.#held.acquire({ kind: 'balancer', path: authority, seedRttMs: SEED_RTT_MS, decayMs: DECAY_MS }),
+      filters: [],
+      weight,
+      recorder: undefined,
+    }))
+    const choose = chooser(backends, deps.random)
+    const plan = (route: ProfileRoute | undefined): PlannedRoute => ({
+      match: undefined,
+      plan: {
+        name: route === undefined || route.name === '' ? `profile ${profile.name}` : `profile ${profile.name} ${route.name}`,
+        filters: [],
+        choose,
+        backends,
+        timeouts: NO_TIMEOUTS,
+        headTimeoutMs: route?.timeoutMs,
+        retry: route?.isRetryable && budget !== undefined ? { kind: 'budget', budget, maxRequestBytes: PROFILE_RETRY_BYTES } : undefined,
+        responseClasses: route?.responseClasses ?? [],
+        budget,
+        canonicalName: logical,
+        recorder: deps.recorders.profileRoute(logical, route),
+      },
+    })
+    this.#byRoute = new Map(profile.routes.map((route) => [route, plan(route)]))
+    this.#default = plan(undefined)
+  }
+
+  find(head: Head): PlannedRoute {
+    if (this.#profile.routes.length === 0) return this.#default
+    const view = new HeadView(head)
+    const route = findProfileRoute(this.#profile, view.method, view.path)
+    return route === undefined ? this.#default : this.#byRoute.get(route)!
+  }
+
+  release(): void {
+    this.#held.release()
+  }
+}
+
+/** Routes by HTTPRoutes or GRPCRoutes. */
+export class PolicyRouting implements Routing {
+  readonly #policy: HttpPolicy
+  readonly #byHit = new Map<RouteHit<HttpRoute>, PlannedRoute>()
+  readonly #always: PlannedRoute | undefined
+  readonly #held: Held
+
+  constructor(parent: Meta, policy: HttpPolicy, isGrpc: boolean, deps: RoutingDeps) {
+    this.#policy = policy
+    this.#held = new Held(deps.cache)
+    const plans = new Map<HttpRule, RoutePlan>()
+    for (const { hits } of policy.table.candidates) {
+      for (const hit of hits) {
+        let plan = plans.get(hit.rule)
+        if (plan === undefined) {
+          plan = this.#plan(parent, hit.route, hit.rule, isGrpc, deps)
+          plans.set(hit.rule, plan)
+        }
+        this.#byHit.set(hit, { plan, match: hit.match })
+      }
+    }
+    this.#always = policy.table.always === undefined ? undefined : this.#byHit.get(policy.table.always)
+  }
+
+  find(head: Head): PlannedRoute | undefined {
+    if (this.#always !== undefined) return this.#always
+    const hit = findHttpRule(this.#policy.table, new HeadView(head))
+    return hit === undefined ? undefined : this.#byHit.get(hit)
+  }
+
+  release(): void {
+    this.#held.release()
+  }
+
+  #plan(parent: Meta, route: HttpRoute, rule: HttpRule, isGrpc: boolean, deps: RoutingDeps): RoutePlan {
+    const { distribution } = rule
+    const listed: readonly RouteBackend<Filter>[] = distribution.kind === 'empty' ? [] : distribution.backends
+    const recorder = deps.recorders.policyRoute(parent, route.meta, listed.map(({ backend }) => backend.meta), isGrpc)
+    const planOf = new Map<RouteBackend<Filter>, BackendPlan>(
+      listed.map((entry, at) => [
+        entry,
+        {
+          backend: entry.backend.target.kind === 'none' ? undefined : this.#held.acquire(entry.backend.target),
+          filters: entry.filters,
+          weight: entry.weight,
+          recorder: recorder.backends[at],
+        },
+      ]),
+    )
+    const isReady = (entry: RouteBackend<Filter>): boolean => {
+      const { backend, filters } = planOf.get(entry)!
+      // What cannot be resolved is "ready" to fail: its filter (or a 502) answers for it.
+      return backend === undefined || filters.length > 0 || backend.hasReady()
+    }
+    const only = listed.length === 1 ? planOf.get(listed[0]!) : undefined
+    const retry: RetryPlan | undefined = rule.retry && { kind: 'policy', policy: rule.retry, maxRequestBytes: rule.retry.maxRequestBytes }
+    return {
+      name: describeMeta(route.meta),
+      filters: rule.filters,
+      choose:
+        only !== undefined
+          ? () => only
+          : () => {
+              const picked = pickBackend(distribution, deps.random, isReady)
+              return picked && planOf.get(picked)
+            },
+      backends: [...planOf.values()],
+      timeouts: rule.timeouts,
+      headTimeoutMs: undefined,
+      retry,
+      responseClasses: [],
+      budget: undefined,
+      canonicalName: undefined,
+      recorder,
+    }
+  }
+}
+
+/** Where nothing is known but an address: everything goes to that endpoint. */
+export function forwardPolicy(endpoint: EndpointMeta): HttpPolicy & { readonly endpoint: EndpointMeta } {
+  const meta = defaultMeta('forward')
+  const rule: HttpRule = {
+    matches: [],
+    filters: [],
+    distribution: { kind: 'firstAvailable', backends: [{ backend: { meta, target: { kind: 'forward', endpoint } }, filters: [], weight: 1 }] },
+    timeouts: NO_TIMEOUTS,
+    retry: undefined,
+    allowL5dHeaders: false,
+  }
+  const route: HttpRoute = { meta, hosts: [], rules: [rule] }
+  const hit: RouteHit<HttpRoute> = { route, rule, match: undefined }
+  return {
+    endpoint,
+    failureAccrual: undefined,
+    table: {
+      routes: [route],
+      needs: { method: false, path: false, query: false, authority: false, headers: false },
+      always: hit,
+      candidates: [{ route, hits: [hit] }],
+    },
+  }
+}
+
+/** Draws by weight among the backends that have a ready endpoint; with one there is nothing to draw. */
+function chooser(backends: readonly BackendPlan[], random: () => number): () => BackendPlan | undefined {
+  const [only] = backends
+  if (backends.length === 1 && only !== undefined) return () => only
+  return () => {
+    const ready = backends.filter(({ backend, weight }) => weight > 0 && backend?.hasReady())
+    let total = 0
+    for (const { weight } of ready) total += weight
+    let point = random() * total
+    for (const plan of ready) {
+      if (point < plan.weight) return plan
+      point -= plan.weight
+    }
+    return ready[ready.length - 1]
+  }
+}
+
+/** The backends a routing keeps alive. */
+class Held {
+  readonly #cache: BackendCache
+  readonly #targets: BalancedTarget[] = []
+
+  constructor(cache: BackendCache) {
+    this.#cache = cache
+  }
+
+  acquire(target: BalancedTarget) {
+    this.#targets.push(target)
+    return this.#cache.acquire(target)
+  }
+
+  release(): void {
+    for (const target of this.#targets.splice(0)) this.#cache.release(target)
+  }
+}
+
+/** A policy as requests of one HTTP version see it; `undefined` when it does not serve HTTP. */
+export function httpPolicyOf(policy: Extract<OutboundPolicy, { kind: 'target' }>, isHttp2: boolean): HttpPolicy | undefined {
+  switch (policy.protocol.kind) {
+    case 'detect':
+      return isHttp2 ? policy.protocol.http2 : policy.protocol.http1
+    case 'http1':
+    case 'http2':
+    case 'grpc':
+      return policy.protocol.http
+    case 'opaque':
+    case 'tls':
+      return undefined
+  }
+}

@@ -1,0 +1,54 @@
+/** A head as route matches and redirects look at it; parts are decoded when they are asked for. */
+import type { RequestUrl } from './filters.ts'
+import type { RequestView } from './route-match.ts'
+import type { Head } from '../wire/head.ts'
+import { token } from '../wire/tokens.ts'
+
+const METHOD = token(':method')
+const SCHEME = token(':scheme')
+const AUTHORITY = token(':authority')
+const PATH = token(':path')
+const HOST = token('host')
+
+export class HeadView implements RequestView {
+  readonly #head: Head
+  #target: string | undefined = undefined
+
+  constructor(head: Head) {
+    this.#head = head
+  }
+
+  get method(): string {
+    return this.#head.get(METHOD) ?? ''
+  }
+
+  get path(): string {
+    const target = this.#pathAndQuery()
+    const at = target.indexOf('?')
+    return at === -1 ? target : target.slice(0, at)
+  }
+
+  get query(): string {
+    const target = this.#pathAndQuery()
+    const at = target.indexOf('?')
+    return at === -1 ? '' : target.slice(at + 1)
+  }
+
+  get authority(): string | undefined {
+    return this.#head.get(AUTHORITY) ?? this.#head.get(HOST)
+  }
+
+  headerValues(name: string): readonly string[] {
+    return this.#head.valuesOf(name)
+  }
+
+  #pathAndQuery(): string {
+    this.#target ??= this.#head.get(PATH) ?? ''
+    return this.#target
+  }
+}
+
+export function requestUrl(head: Head): RequestUrl {
+  const view = new HeadView(head)
+  return { scheme: head.get(SCHEME) ?? 'http', authority: view.authority, path: view.path, query: view.query }
+}
