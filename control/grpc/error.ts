@@ -22,16 +22,16 @@ export function toServerError(error: unknown): ServerErrorResponse {
   })
 }
 
-/** A unary handler from a function that returns the answer or throws. */
+/** A unary handler from a function that returns the answer or throws; `onError` hears of what was not meant. */
 export function unary<Req, Res>(
   answer: (request: Req) => Res | Promise<Res>,
-  onError: (error: unknown) => void = () => {},
+  onError: (error: unknown) => void,
 ): handleUnaryCall<Req, Res> {
   return async ({ request }, callback) => {
     try {
       callback(null, await answer(request))
     } catch (error) {
-      onError(error)
+      if (!(error instanceof GrpcError)) onError(error)
       callback(toServerError(error))
     }
   }

@@ -63,6 +63,7 @@ async function service(overrides: Partial<IdentityOptions> = {}): Promise<Identi
     leaf: { lifetimeMs: 24 * HOUR_MS, clockSkewMs: 20_000 },
     issuer: () => issuer,
     nowMs: () => NOW_MS,
+    onError: () => {},
     ...overrides,
     tokens: await LocalTokens.generate(() => NOW_MS),
   }

@@ -27,10 +27,11 @@ export interface IdentityOptions {
   /** Asked for every certificate, so that the issuer can be replaced while running. */
   readonly issuer: () => Issuer | undefined
   readonly nowMs: () => number
+  readonly onError: (error: unknown) => void
 }
 
 export function identityHandlers(options: IdentityOptions): Handlers<typeof IdentityService> {
-  return { certify: unary((request) => certify(request, options)) }
+  return { certify: unary((request) => certify(request, options), options.onError) }
 }
 
 export async function certify(request: CertifyRequest, options: IdentityOptions): Promise<CertifyResponse> {

@@ -1,0 +1,117 @@
+/** The control plane as one object: identity, destination and policy over one store. */
+import type { Server } from '@grpc/grpc-js'
+import type { Logger } from 'pino'
+import { Destination } from '../api/gen/destination_pb.js'
+import { Identity } from '../api/gen/identity_pb.js'
+import { InboundServerPolicies } from '../api/gen/inbound_pb.js'
+import { OutboundPolicies } from '../api/gen/outbound_pb.js'
+import { addService } from '../api/grpc.ts'
+import { formatSocketAddress, type SocketAddress } from '../api/ip.ts'
+import { Port } from '../api/vocabulary.ts'
+import { Cluster } from './cluster/cluster.ts'
+import { type ClusterConfig, DEFAULT_CLUSTER_CONFIG } from './cluster/config.ts'
+import { DestinationService } from './destination/api/server.ts'
+import { type GrpcListener, listen, parseListenAddress } from './grpc/server.ts'
+import { identityHandlers } from './identity/api/server.ts'
+import type { Issuer } from './identity/model/issuer.ts'
+import type { LeafOptions } from './identity/model/leaf.ts'
+import type { TokenReviewer } from './identity/token-reviewer.ts'
+import { PolicyService } from './policy/api/server.ts'
+import type { ResourceStore } from './resources/store.ts'
+import { Refresher } from './watch/refresher.ts'
+import { WatchStreams } from './watch/watch-stream.ts'
+
+export interface ControlPlaneOptions {
+  readonly store: ResourceStore
+  readonly log: Logger
+  readonly tokens: TokenReviewer
+  /** Asked for every certificate; `undefined` while there is none. */
+  readonly issuer: () => Issuer | undefined
+  /** What differs from the defaults. */
+  readonly config?: Partial<ClusterConfig>
+  readonly leaf?: Partial<LeafOptions>
+  /** `address:port` of each API; port 0 takes a free one. */
+  readonly listen?: { readonly destination?: string; readonly policy?: string; readonly identity?: string }
+  readonly nowMs?: () => number
+  /** How long calls may take to finish when the control plane closes. */
+  readonly graceMs?: number
+}
+
+export interface ControlPlane {
+  readonly addresses: {
+    readonly destination: SocketAddress
+    readonly policy: SocketAddress
+    readonly identity: SocketAddress
+  }
+  /** Ends all watches with OK, so that proxies keep what they know, and then the listeners. */
+  close(): Promise<void>
+}
+
+const DEFAULT_LEAF: LeafOptions = { lifetimeMs: 86_400_000, clockSkewMs: 20_000 }
+const DEFAULT_GRACE_MS = 2_000
+
+export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
+  const { store, log, tokens, issuer, nowMs = Date.now, graceMs = DEFAULT_GRACE_MS } = options
+  const config = { ...DEFAULT_CLUSTER_CONFIG, ...options.config }
+  const onError = (role: string) => (error: unknown) => log.error({ role, err: error }, 'a call failed')
+
+  const cluster = new Cluster(store, config)
+  const streams = new WatchStreams()
+  const destination = new DestinationService(cluster, streams, onError('destination'))
+  const policy = new PolicyService(cluster, streams, {
+    onError: onError('policy'),
+    onProblem: (problem) => log.warn({ role: 'policy' }, problem),
+  })
+  const refresher = new Refresher(() => {
+    destination.refresh()
+    policy.refresh()
+  })
+  const unsubscribe = cluster.subscribe(() => refresher.changed())
+
+  const listeners: GrpcListener[] = []
+  const close = async () => {
+    refresher.close()
+    unsubscribe()
+    cluster.close()
+    streams.endAll()
+    await Promise.all(listeners.map((listener) => listener.close(graceMs)))
+  }
+  const start = async (role: keyof ControlPlane['addresses'], port: number, addServices: (server: Server) => void) => {
+    const option = `--${role}-addr`
+    const address = parseListenAddress(options.listen?.[role] ?? `127.0.0.1:${port}`, option)
+    const listener = await listen(address, option, addServices)
+    listeners.push(listener)
+    log.info({ role, address: formatSocketAddress(listener.address) }, 'listening')
+    return listener.address
+  }
+  try {
+    const addresses = {
+      destination: await start('destination', Port.destination, (server) =>
+        addService(server, Destination, destination.handlers()),
+      ),
+      policy: await start('policy', Port.policy, (server) => {
+        addService(server, InboundServerPolicies, policy.inboundHandlers())
+        addService(server, OutboundPolicies, policy.outboundHandlers())
+      }),
+      identity: await start('identity', Port.identity, (server) =>
+        addService(
+          server,
+          Identity,
+          identityHandlers({
+            controlPlaneNs: config.controlPlaneNs,
+            trustDomain: config.trustDomain,
+            leaf: { ...DEFAULT_LEAF, ...options.leaf },
+            tokens,
+            issuer,
+            nowMs,
+            onError: onError('identity'),
+          }),
+        ),
+      ),
+    }
+    return { addresses, close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}

@@ -1,0 +1,167 @@
+/** The two policy services: what to do with traffic on the client's side and on the server's. */
+import { type ServerWritableStream, status } from '@grpc/grpc-js'
+import type { InboundServerPolicies, PortSpec, Server } from '../../../api/gen/inbound_pb.js'
+import type { OutboundPolicies, OutboundPolicy, TrafficSpec } from '../../../api/gen/outbound_pb.js'
+import type { Handlers } from '../../../api/grpc.ts'
+import { formatSocketAddress, tcpAddressFromMessage } from '../../../api/ip.ts'
+import { parseAuthority } from '../../cluster/authority.ts'
+import { parseWorkload, type WorkloadRef } from '../../cluster/caller.ts'
+import type { Cluster } from '../../cluster/cluster.ts'
+import { GrpcError, unary } from '../../grpc/error.ts'
+import { Views } from '../../watch/views.ts'
+import type { WatchStreams } from '../../watch/watch-stream.ts'
+import { inboundPolicyOf } from '../index/inbound.ts'
+import { outboundPolicyAt, outboundPolicyOf } from '../index/outbound.ts'
+import { inboundMessage } from './inbound-message.ts'
+import { outboundMessage } from './outbound-message.ts'
+
+export interface PolicyReports {
+  onError(error: unknown): void
+  /** A policy, or part of one, that is not enforced as its author wrote it. */
+  onProblem(problem: string): void
+}
+
+/** `text` is the policy as JSON: equal policies are not sent twice. */
+type Outcome<M> = { readonly text: string; readonly message: M } | { readonly error: GrpcError }
+type Compute<M> = () => { readonly policy: unknown; readonly problems: readonly string[]; readonly message: () => M }
+
+interface Target<M> {
+  readonly key: string
+  readonly compute: Compute<M>
+}
+
+/** So many problems are remembered as told, before they are told again. */
+const MAX_TOLD_PROBLEMS = 1_000
+
+export class PolicyService {
+  readonly #cluster: Cluster
+  readonly #streams: WatchStreams
+  readonly #reports: PolicyReports
+  readonly #inbound = new Views<Outcome<Server>>()
+  readonly #outbound = new Views<Outcome<OutboundPolicy>>()
+  readonly #told = new Set<string>()
+
+  constructor(cluster: Cluster, streams: WatchStreams, reports: PolicyReports) {
+    this.#cluster = cluster
+    this.#streams = streams
+    this.#reports = reports
+  }
+
+  inboundHandlers(): Handlers<typeof InboundServerPolicies> {
+    return {
+      getPort: unary((request) => this.#inboundTarget(request).compute().message(), this.#reports.onError),
+      watchPort: (call) => this.#serve(call, this.#inbound, () => this.#inboundTarget(call.request)),
+    }
+  }
+
+  outboundHandlers(): Handlers<typeof OutboundPolicies> {
+    return {
+      get: unary((request) => this.#outboundTarget(request).compute().message(), this.#reports.onError),
+      watch: (call) => this.#serve(call, this.#outbound, () => this.#outboundTarget(call.request)),
+    }
+  }
+
+  /** After a change of the cluster. */
+  refresh(): void {
+    this.#inbound.refresh()
+    this.#outbound.refresh()
+  }
+
+  #inboundTarget({ workload, port }: PortSpec): Target<Server> {
+    const ref = requireWorkload(workload)
+    requirePort(port)
+    return {
+      key: `${ref.kind} ${ref.namespace}/${ref.name}:${port}`,
+      compute: () => {
+        const { policy, problems } = inboundPolicyOf(this.#cluster, ref, port)
+        return { policy, problems, message: () => inboundMessage(policy) }
+      },
+    }
+  }
+
+  #outboundTarget({ sourceWorkload, target }: TrafficSpec): Target<OutboundPolicy> {
+    requireWorkload(sourceWorkload)
+    const { key, find } = this.#outboundLookup(target)
+    return {
+      key,
+      compute: () => {
+        const { policy, problems } = find()
+        return { policy, problems, message: () => outboundMessage(policy, this.#cluster.config.clusterDomain) }
+      },
+    }
+  }
+
+  #outboundLookup(target: TrafficSpec['target']) {
+    switch (target.case) {
+      case 'addr': {
+        requirePort(target.value.port)
+        const address = tcpAddressFromMessage(target.value)
+        if (address === undefined) throw new GrpcError(status.INVALID_ARGUMENT, 'the target address has no IP')
+        return { key: formatSocketAddress(address), find: () => outboundPolicyAt(this.#cluster, address) }
+      }
+      case 'authority': {
+        const authority = parseAuthority(target.value)
+        if (authority === undefined) {
+          throw new GrpcError(status.INVALID_ARGUMENT, `"${target.value.slice(0, 300)}" is not host:port`)
+        }
+        const { host, port } = authority
+        return { key: `name ${host}:${port}`, find: () => outboundPolicyOf(this.#cluster, authority) }
+      }
+      case undefined:
+        throw new GrpcError(status.INVALID_ARGUMENT, 'the target is missing')
+    }
+  }
+
+  #serve<M>(call: ServerWritableStream<unknown, M>, views: Views<Outcome<M>>, targetOf: () => Target<M>): void {
+    let hasSent = false
+    this.#streams.serve<Outcome<M>, M>(call, {
+      open: (onChange) => {
+        const { key, compute } = targetOf()
+        return views.watch(key, (before) => this.#outcome(compute, before), onChange)
+      },
+      step: (outcome) => {
+        if ('message' in outcome) {
+          hasSent = true
+          return { messages: [outcome.message] }
+        }
+        // What was known and is gone ends with OK: an error status would freeze the client on its last policy.
+        return { messages: [], end: hasSent ? 'ok' : outcome.error }
+      },
+      onError: this.#reports.onError,
+    })
+  }
+
+  #outcome<M>(compute: Compute<M>, before: Outcome<M> | undefined): Outcome<M> {
+    try {
+      const { policy, problems, message } = compute()
+      this.#tell(problems)
+      const text = JSON.stringify(policy)
+      return before !== undefined && 'text' in before && before.text === text ? before : { text, message: message() }
+    } catch (error) {
+      if (!(error instanceof GrpcError)) throw error
+      return before !== undefined && 'error' in before ? before : { error }
+    }
+  }
+
+  #tell(problems: readonly string[]): void {
+    for (const problem of problems) {
+      if (this.#told.has(problem)) continue
+      if (this.#told.size >= MAX_TOLD_PROBLEMS) this.#told.clear()
+      this.#told.add(problem)
+      this.#reports.onProblem(problem)
+    }
+  }
+}
+
+function requireWorkload(text: string): WorkloadRef {
+  const workload = parseWorkload(text)
+  if (workload !== undefined) return workload
+  throw new GrpcError(
+    status.INVALID_ARGUMENT,
+    `"${text.slice(0, 300)}" is not a workload such as {"ns":"shop","pod":"web-1"}; check LINKERD2_PROXY_POLICY_WORKLOAD`,
+  )
+}
+
+function requirePort(port: number): void {
+  if (port < 1 || port > 65_535) throw new GrpcError(status.INVALID_ARGUMENT, `${port} is not a port from 1 to 65535`)
+}

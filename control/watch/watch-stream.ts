@@ -1,0 +1,116 @@
+/**
+ * One client's stream of one view: the state at once, then whatever changed.
+ *
+ * At most one step is on its way. What changes meanwhile is only remembered as "changed", so a slow client costs
+ * nothing but its last step, and gets the latest state when it reads again.
+ */
+import type { ServerWritableStream } from '@grpc/grpc-js'
+import { GrpcError, toServerError } from '../grpc/error.ts'
+import type { Watch } from './views.ts'
+
+/** What brings a client up to date: messages, and then perhaps the end of the stream. */
+export interface Step<M> {
+  readonly messages: readonly M[]
+  /** `ok` ends with status OK, so that the client asks again; an error ends with its status. */
+  readonly end?: 'ok' | Error
+}
+
+export interface WatchStreamOptions<V, M> {
+  readonly open: (onChange: () => void) => Watch<V>
+  /** The messages from the client's last state to `value`; keeps what it needs to know for the next time. */
+  readonly step: (value: V) => Step<M>
+  /** Hears of what no client was meant to see: our own bugs. */
+  readonly onError: (error: unknown) => void
+}
+
+/** The streams of a server, for its graceful end. */
+export class WatchStreams {
+  readonly #streams = new Set<{ end(): void }>()
+
+  get size(): number {
+    return this.#streams.size
+  }
+
+  serve<V, M>(call: ServerWritableStream<unknown, M>, options: WatchStreamOptions<V, M>): void {
+    try {
+      const stream = new WatchStream(call, options, () => this.#streams.delete(stream))
+      this.#streams.add(stream)
+      stream.pump()
+    } catch (error) {
+      if (!(error instanceof GrpcError)) options.onError(error)
+      call.emit('error', toServerError(error))
+    }
+  }
+
+  /** Ends every stream with OK: clients keep their state and look for another server. */
+  endAll(): void {
+    for (const stream of [...this.#streams]) stream.end()
+  }
+}
+
+class WatchStream<V, M> {
+  readonly #call: ServerWritableStream<unknown, M>
+  readonly #step: (value: V) => Step<M>
+  readonly #onError: (error: unknown) => void
+  readonly #onDone: () => void
+  readonly #watch: Watch<V>
+  #seen: V | undefined = undefined
+  #isWriting = false
+  #isDone = false
+
+  constructor(call: ServerWritableStream<unknown, M>, options: WatchStreamOptions<V, M>, onDone: () => void) {
+    this.#call = call
+    this.#step = options.step
+    this.#onError = options.onError
+    this.#onDone = onDone
+    this.#watch = options.open(() => this.pump())
+    call.on('cancelled', () => this.#close())
+  }
+
+  pump(): void {
+    while (!this.#isWriting && !this.#isDone) {
+      const value = this.#watch.current()
+      if (value === this.#seen) return
+      this.#seen = value
+      try {
+        this.#send(this.#step(value))
+      } catch (error) {
+        if (!(error instanceof GrpcError)) this.#onError(error)
+        this.#finish(error as Error)
+      }
+    }
+  }
+
+  end(): void {
+    this.#finish('ok')
+  }
+
+  #send({ messages, end }: Step<M>): void {
+    let left = messages.length
+    if (left > 0) this.#isWriting = true
+    for (const message of messages) {
+      // grpc-js calls back when the message has left through the client's flow-control window.
+      this.#call.write(message, () => {
+        left -= 1
+        if (left > 0) return
+        this.#isWriting = false
+        this.pump()
+      })
+    }
+    if (end !== undefined) this.#finish(end)
+  }
+
+  #finish(end: 'ok' | Error): void {
+    if (this.#isDone) return
+    this.#close()
+    if (end === 'ok') this.#call.end()
+    else this.#call.emit('error', toServerError(end))
+  }
+
+  #close(): void {
+    if (this.#isDone) return
+    this.#isDone = true
+    this.#watch.close()
+    this.#onDone()
+  }
+}
