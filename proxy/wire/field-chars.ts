@@ -8,6 +8,12 @@ export const LOWER_TOKEN_CHAR = tableOf("!#$%&'*+-.^_`|~0123456789abcdefghijklmn
 const AUTHORITY_CHAR = tableOf("-._~%!$&'()*+,;=:[]0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 const SCHEME_CHAR = tableOf('+-.0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz')
 
+/** field-vchar, space and tab: values of HTTP/1 fields (RFC 9110 §5.5). */
+export const VALUE_CHAR = new Uint8Array(256).fill(1, 0x20).fill(0, 0x7f, 0x80)
+VALUE_CHAR[0x09] = 1
+/** The same without space and tab: request targets. */
+export const VISIBLE_CHAR = new Uint8Array(256).fill(1, 0x21).fill(0, 0x7f, 0x80)
+
 function tableOf(chars: string): Uint8Array {
   const table = new Uint8Array(256)
   for (let i = 0; i < chars.length; i++) table[chars.charCodeAt(i)] = 1

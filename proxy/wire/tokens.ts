@@ -144,3 +144,19 @@ export function tokenOf(buf: Uint8Array, start: number, end: number): number {
   }
   return OTHER
 }
+
+/** The token of the name in `buf[start, end)` in any case; its bytes are token characters (RFC 9110 §5.6.2). */
+export function tokenOfAnyCase(buf: Uint8Array, start: number, end: number): number {
+  const length = end - start
+  if (length === 0) return OTHER
+  // Bit 5 makes a letter lower case and leaves digits and `-` as they are; the few characters it changes besides
+  // become such that no name here has.
+  const bucket = buckets[bucketOf(length, buf[start]! | 0x20, buf[end - 1]! | 0x20)]!
+  next: for (let b = 0; b < bucket.length; b++) {
+    const name = TOKEN_NAME_BYTES[bucket[b]!]!
+    if (name.length !== length) continue
+    for (let i = 0; i < length; i++) if (name[i] !== (buf[start + i]! | 0x20)) continue next
+    return bucket[b]!
+  }
+  return OTHER
+}

@@ -1,0 +1,377 @@
+/**
+ * HTTP/1 message heads (RFC 9112 §2 to §5): bytes in, a checked `Head` out, in one pass.
+ *
+ * Strict where leniency has made request smuggling: no bare LF, no folded lines, no space before a colon, no control
+ * characters, one Host. A head that is not complete yet leaves nothing behind: the caller keeps its bytes and calls again.
+ */
+import { copyBytes } from './bytes.ts'
+import { isAuthority, isScheme, isTargetText, TOKEN_CHAR, VALUE_CHAR, VISIBLE_CHAR } from './field-chars.ts'
+import { Encoding, FIELD, FIELD_STRIDE, FLAG, type Head, Version } from './head.ts'
+import { Http1Error } from './http1-error.ts'
+import { FramingNotes, fillRow, RULES1, Rule1, skipSpace, trimSpace } from './http1-framing.ts'
+import { token, tokenOfAnyCase } from './tokens.ts'
+
+export { Http1Error } from './http1-error.ts'
+
+export const MAX_HEAD_BYTES = 64 * 1024
+export const MAX_FIELDS = 256
+
+const METHOD = token(':method')
+const SCHEME = token(':scheme')
+const AUTHORITY = token(':authority')
+const PATH = token(':path')
+const FIELD_OVERHEAD_BYTES = 32
+/** Room behind the head's bytes for what the target does not spell out: `http` and `/`. */
+const IMPLIED_BYTES = 16
+
+const CR = 13
+const LF = 10
+const SPACE = 0x20
+const INCOMPLETE = -1
+
+const notes = new FramingNotes()
+
+/**
+ * Reads a request head from `buf[start, end)`. Fills pseudo-fields first (`:authority` from the target, else from Host),
+ * then the fields as they came.
+ *
+ * @param seenBytes bytes of `buf[start…]` an earlier call has seen: they need not be searched for the head's end again
+ * @returns the offset behind the head, or -1 when it is not complete
+ * @throws Http1Error with the status to answer
+ */
+export function parseRequestHead(
+  head: Head,
+  buf: Uint8Array,
+  start: number,
+  end: number,
+  maxHeadBytes = MAX_HEAD_BYTES,
+  seenBytes = 0,
+): number {
+  if (seenBytes > 0 && !hasHeadEnd(buf, start + seenBytes, start, end)) return incomplete(start, end, maxHeadBytes)
+  // RFC 9112 §2.2: one empty line in front of a request is ignored; some clients end a body with one too many.
+  const base = buf[start] === CR && start < end ? start + 2 : start
+  if (base >= end) return incomplete(start, end, maxHeadBytes)
+  if (base > start && buf[start + 1] !== LF) throw badRequest('CR without LF (RFC 9112 §2.2)')
+  head.reset()
+  head.encoding = Encoding.http1
+  notes.begin(400)
+  const fieldsStart = readRequestLine(head, buf, base, end)
+  if (fieldsStart === INCOMPLETE) return incomplete(start, end, maxHeadBytes)
+  const next = readFields(head, buf, fieldsStart, end, base, 400)
+  if (next === INCOMPLETE) return incomplete(start, end, maxHeadBytes)
+  if (next - start > maxHeadBytes) throw tooLarge(maxHeadBytes)
+  notes.decide(head, base, true)
+  takeBytes(head, buf, base, next)
+  if (notes.hostStart === -1 && head.version === Version.http11) throw badRequest('no Host field (RFC 9112 §3.2)')
+  finishTarget(head, base)
+  return next
+}
+
+/**
+ * Reads a response head from `buf[start, end)`. `head.framing` is what the head alone says: the answer to HEAD and a 2xx
+ * to CONNECT have no content, which only the caller knows.
+ *
+ * @returns the offset behind the head, or -1 when it is not complete
+ * @throws Http1Error with status 502
+ */
+export function parseResponseHead(
+  head: Head,
+  buf: Uint8Array,
+  start: number,
+  end: number,
+  maxHeadBytes = MAX_HEAD_BYTES,
+  seenBytes = 0,
+): number {
+  if (seenBytes > 0 && !hasHeadEnd(buf, start + seenBytes, start, end)) return incomplete(start, end, maxHeadBytes, 502)
+  head.reset()
+  head.encoding = Encoding.http1
+  notes.begin(502)
+  const fieldsStart = readStatusLine(head, buf, start, end)
+  if (fieldsStart === INCOMPLETE) return incomplete(start, end, maxHeadBytes, 502)
+  const next = readFields(head, buf, fieldsStart, end, start, 502)
+  if (next === INCOMPLETE) return incomplete(start, end, maxHeadBytes, 502)
+  if (next - start > maxHeadBytes) throw tooLarge(maxHeadBytes, 502)
+  notes.decide(head, start, false)
+  takeBytes(head, buf, start, next)
+  return next
+}
+
+/**
+ * Reads the trailer section of a chunked message, the empty line included (RFC 9112 §7.1.2). Fields that would change
+ * what was decided on the head are dropped (RFC 9110 §6.5.1).
+ */
+export function parseTrailers(head: Head, buf: Uint8Array, start: number, end: number): void {
+  head.reset()
+  head.encoding = Encoding.http1
+  notes.begin(400)
+  if (readFields(head, buf, start, end, start, 400) !== end) throw badRequest('the trailers are incomplete')
+  takeBytes(head, buf, start, end)
+  for (const name of NOT_IN_TRAILERS) head.drop(name)
+}
+
+const NOT_IN_TRAILERS = (
+  [
+    'host',
+    'content-length',
+    'transfer-encoding',
+    'connection',
+    'keep-alive',
+    'proxy-connection',
+    'te',
+    'trailer',
+    'upgrade',
+  ] as const
+).map((name) => token(name))
+
+// ── Start lines ──
+
+function readRequestLine(head: Head, buf: Uint8Array, base: number, end: number): number {
+  let at = base
+  while (at < end && TOKEN_CHAR[buf[at]!] !== 0) at++
+  if (at >= end) return INCOMPLETE
+  if (buf[at] !== SPACE || at === base) throw badRequest('the method is not a token (RFC 9112 §3.1)')
+  const methodEnd = at++
+  const targetStart = at
+  while (at < end && VISIBLE_CHAR[buf[at]!] !== 0) at++
+  if (at >= end) return INCOMPLETE
+  if (buf[at] !== SPACE || at === targetStart)
+    throw badRequest('the request target has an illegal character (RFC 9112 §3.2)')
+  const targetEnd = at++
+  const lineEnd = readVersion(head, buf, at, end, 400)
+  if (lineEnd === INCOMPLETE) return INCOMPLETE
+  if (lineEnd + 2 > end) return INCOMPLETE
+  if (buf[lineEnd] !== CR || buf[lineEnd + 1] !== LF)
+    throw badRequest('the request line does not end with CR LF (RFC 9112 §3)')
+  head.targetStart = targetStart - base
+  head.targetEnd = targetEnd - base
+  head.push(METHOD, -1, -1, 0, methodEnd - base, 0, -1, -1)
+  readTarget(
+    head,
+    buf,
+    base,
+    targetStart,
+    targetEnd,
+    isMethod(buf, base, methodEnd, 'CONNECT'),
+    isMethod(buf, base, methodEnd, 'OPTIONS'),
+  )
+  return lineEnd + 2
+}
+
+/** Pushes `:scheme`, `:authority` and `:path`; rows without a value yet are dropped ones, `finishTarget` fills them. */
+function readTarget(
+  head: Head,
+  buf: Uint8Array,
+  base: number,
+  start: number,
+  end: number,
+  isConnect: boolean,
+  isOptions: boolean,
+): void {
+  if (isConnect) {
+    // RFC 9113 §8.5: CONNECT has neither :scheme nor :path in any version.
+    if (!isAuthority(buf, start, end) || !hasPort(buf, start, end))
+      throw badRequest('CONNECT needs host:port as its target (RFC 9112 §3.2.3)')
+    head.push(AUTHORITY, -1, -1, start - base, end - base, 0, -1, -1)
+    return
+  }
+  const first = buf[start]!
+  if (first === 0x2f || (first === 0x2a && isOptions && end - start === 1)) {
+    if (!isTargetText(buf, start, end)) throw badRequest('the request target has a fragment (RFC 9112 §3.2.1)')
+    head.push(SCHEME, -1, -1, 0, 0, FLAG.dropped, -1, -1)
+    head.push(AUTHORITY, -1, -1, 0, 0, FLAG.dropped, -1, -1)
+    head.push(PATH, -1, -1, start - base, end - base, 0, -1, -1)
+    return
+  }
+  let at = start
+  while (at < end && buf[at] !== 0x3a) at++
+  const schemeEnd = at
+  if (!isScheme(buf, start, schemeEnd) || buf[at + 1] !== 0x2f || buf[at + 2] !== 0x2f || at + 3 >= end) {
+    throw badRequest('the request target is neither a path nor a URI (RFC 9112 §3.2)')
+  }
+  const authorityStart = at + 3
+  at = authorityStart
+  while (at < end && buf[at] !== 0x2f && buf[at] !== 0x3f) at++
+  if (at === authorityStart || !isAuthority(buf, authorityStart, at) || !isTargetText(buf, at, end)) {
+    throw badRequest('the request target has an illegal authority or a fragment (RFC 9112 §3.2.2)')
+  }
+  head.isAbsoluteForm = true
+  head.push(SCHEME, -1, -1, start - base, schemeEnd - base, 0, -1, -1)
+  head.push(AUTHORITY, -1, -1, authorityStart - base, at - base, 0, -1, -1)
+  head.push(PATH, -1, -1, at - base, end - base, buf[at] === 0x2f && at < end ? 0 : FLAG.dropped, -1, -1)
+}
+
+const SCHEME_ROW = 1
+const AUTHORITY_ROW = 2
+const PATH_ROW = 3
+const HTTP = Buffer.from('http', 'latin1')
+
+/** After the head's bytes were copied: appends what the target leaves implied, and takes the authority from Host. */
+function finishTarget(head: Head, base: number): void {
+  if (head.tokenAt(SCHEME_ROW) !== SCHEME) return
+  if (head.isDropped(SCHEME_ROW)) {
+    const start = head.end
+    head.end = copyBytes(HTTP, 0, HTTP.length, head.bytes, start)
+    fillRow(head, SCHEME_ROW, start, head.end)
+  }
+  if (head.isDropped(AUTHORITY_ROW) && notes.hostEnd > notes.hostStart) {
+    fillRow(head, AUTHORITY_ROW, notes.hostStart - base, notes.hostEnd - base)
+  }
+  if (!head.isDropped(PATH_ROW)) return
+  // Absolute-form without a path: `/`, or the asterisk where OPTIONS asks about the server itself (RFC 9112 §3.2.4).
+  const queryStart = head.fields[PATH_ROW * FIELD_STRIDE + FIELD.valueStart]!
+  const queryEnd = head.fields[PATH_ROW * FIELD_STRIDE + FIELD.valueEnd]!
+  head.ensure(queryEnd - queryStart + 1)
+  const start = head.end
+  const isServerWide = queryStart === queryEnd && isMethod(head.bytes, 0, head.fields[FIELD.valueEnd]!, 'OPTIONS')
+  head.bytes[start] = isServerWide ? 0x2a : 0x2f
+  head.end = copyBytes(head.bytes, queryStart, queryEnd, head.bytes, start + 1)
+  fillRow(head, PATH_ROW, start, head.end)
+}
+
+function readStatusLine(head: Head, buf: Uint8Array, start: number, end: number): number {
+  const versionEnd = readVersion(head, buf, start, end, 502)
+  if (versionEnd === INCOMPLETE || versionEnd + 4 >= end) return INCOMPLETE
+  let status = 0
+  for (let at = versionEnd + 1; at < versionEnd + 4; at++) {
+    const digit = buf[at]! - 0x30
+    if (digit < 0 || digit > 9) throw badResponse('the status is not three digits (RFC 9112 §4)')
+    status = status * 10 + digit
+  }
+  let at = versionEnd + 4
+  if (buf[versionEnd] !== SPACE || status < 100) throw badResponse('the status is not three digits (RFC 9112 §4)')
+  head.status = status
+  // The space before an empty reason is required, and often missing.
+  if (buf[at] === SPACE) at++
+  else if (buf[at] !== CR) throw badResponse('the status is not three digits (RFC 9112 §4)')
+  head.reasonStart = at - start
+  while (at < end && VALUE_CHAR[buf[at]!] !== 0) at++
+  if (at + 1 >= end) return INCOMPLETE
+  if (buf[at] !== CR || buf[at + 1] !== LF) throw badResponse('the status line does not end with CR LF (RFC 9112 §4)')
+  head.reasonEnd = at - start
+  return at + 2
+}
+
+const VERSION_TEXT = Buffer.from('HTTP/1.', 'latin1')
+
+/** Reads `HTTP/1.0` or `HTTP/1.1` at `at`; returns the offset behind it. */
+function readVersion(head: Head, buf: Uint8Array, at: number, end: number, blame: 400 | 502): number {
+  for (let i = 0; i < VERSION_TEXT.length; i++) {
+    if (at + i >= end) return INCOMPLETE
+    if (buf[at + i] === VERSION_TEXT[i]) continue
+    // `HTTP/` and another digit is a version we do not speak, everything else is no HTTP.
+    if (i === 5 && buf[at + 5]! >= 0x30 && buf[at + 5]! <= 0x39) throw versionError(blame)
+    throw new Http1Error(blame, 'no HTTP version where one belongs (RFC 9112 §2.3)')
+  }
+  const minorAt = at + VERSION_TEXT.length
+  if (minorAt >= end) return INCOMPLETE
+  const minor = buf[minorAt]! - 0x30
+  if (minor !== 0 && minor !== 1) throw versionError(blame)
+  head.version = minor === 1 ? Version.http11 : Version.http10
+  return minorAt + 1
+}
+
+// ── Fields ──
+
+/** Reads field lines up to and including the empty line; returns the offset behind it. Rows are relative to `base`. */
+function readFields(head: Head, buf: Uint8Array, at: number, end: number, base: number, blame: 400 | 502): number {
+  const first = head.count
+  let listBytes = 0
+  while (at < end) {
+    const nameStart = at
+    while (at < end && TOKEN_CHAR[buf[at]!] !== 0) at++
+    if (at >= end) return INCOMPLETE
+    if (buf[at] !== 0x3a || at === nameStart) {
+      if (at !== nameStart || buf[at] !== CR) throw nameError(buf, nameStart, at, blame)
+      if (at + 1 >= end) return INCOMPLETE
+      if (buf[at + 1] !== LF) throw new Http1Error(blame, 'CR without LF (RFC 9112 §2.2)')
+      head.listBytes = listBytes
+      return at + 2
+    }
+    const nameEnd = at
+    const valueStart = skipSpace(buf, at + 1, end)
+    at = valueStart
+    while (at < end && VALUE_CHAR[buf[at]!] !== 0) at++
+    if (at + 1 >= end) return INCOMPLETE
+    if (buf[at] !== CR || buf[at + 1] !== LF) throw valueError(buf, nameStart, nameEnd, blame)
+    const valueEnd = trimSpace(buf, valueStart, at)
+    at += 2
+    if (head.count - first >= MAX_FIELDS)
+      throw new Http1Error(blame === 400 ? 431 : 502, `more than ${MAX_FIELDS} fields`)
+    const known = tokenOfAnyCase(buf, nameStart, nameEnd)
+    const index = head.push(
+      known,
+      nameStart - base,
+      nameEnd - base,
+      valueStart - base,
+      valueEnd - base,
+      0,
+      nameStart - base,
+      at - base,
+    )
+    listBytes += nameEnd - nameStart + valueEnd - valueStart + FIELD_OVERHEAD_BYTES
+    const rule = RULES1[known]!
+    if (rule !== Rule1.none) notes.note(rule, head, index, buf, valueStart, valueEnd)
+  }
+  return INCOMPLETE
+}
+
+function takeBytes(head: Head, buf: Uint8Array, base: number, next: number): void {
+  head.ensure(next - base + IMPLIED_BYTES)
+  head.end = copyBytes(buf, base, next, head.bytes, 0)
+}
+
+/** Whether an empty line ends somewhere behind `from`, the part of the buffer that is new. */
+function hasHeadEnd(buf: Uint8Array, from: number, start: number, end: number): boolean {
+  for (let at = Math.max(from, start + 3); at < end; at++) {
+    if (buf[at] === LF && buf[at - 1] === CR && buf[at - 2] === LF && buf[at - 3] === CR) return true
+  }
+  return false
+}
+
+function isMethod(buf: Uint8Array, start: number, end: number, method: string): boolean {
+  if (end - start !== method.length) return false
+  for (let i = 0; i < method.length; i++) if (buf[start + i] !== method.charCodeAt(i)) return false
+  return true
+}
+
+function hasPort(buf: Uint8Array, start: number, end: number): boolean {
+  let at = end
+  while (at > start && buf[at - 1]! >= 0x30 && buf[at - 1]! <= 0x39) at--
+  return at < end && at - 1 > start && buf[at - 1] === 0x3a
+}
+
+// ── Errors ──
+
+function incomplete(start: number, end: number, maxHeadBytes: number, blame: 400 | 502 = 400): number {
+  if (end - start >= maxHeadBytes) throw tooLarge(maxHeadBytes, blame)
+  return INCOMPLETE
+}
+
+function tooLarge(maxHeadBytes: number, blame: 400 | 502 = 400): Http1Error {
+  return new Http1Error(blame === 400 ? 431 : 502, `the head is larger than ${maxHeadBytes} bytes`)
+}
+
+function versionError(blame: 400 | 502): Http1Error {
+  return new Http1Error(blame === 400 ? 505 : 502, 'the HTTP version is neither 1.0 nor 1.1 (RFC 9112 §2.3)')
+}
+
+function badRequest(message: string): Http1Error {
+  return new Http1Error(400, message)
+}
+
+function badResponse(message: string): Http1Error {
+  return new Http1Error(502, message)
+}
+
+/** Names are shown as far as they are tokens; values never: they may be secrets. */
+function nameError(buf: Uint8Array, start: number, at: number, blame: 400 | 502): Http1Error {
+  if (at === start && (buf[at] === SPACE || buf[at] === 0x09))
+    return new Http1Error(blame, 'a folded line (RFC 9112 §5.2)')
+  const name = Buffer.from(buf.subarray(start, at)).toString('latin1').slice(0, 64)
+  return new Http1Error(blame, `no colon behind the field name "${name}" (RFC 9112 §5.1)`)
+}
+
+function valueError(buf: Uint8Array, start: number, end: number, blame: 400 | 502): Http1Error {
+  const name = Buffer.from(buf.subarray(start, end)).toString('latin1').slice(0, 64)
+  return new Http1Error(blame, `the value of ${name} has an illegal character or does not end with CR LF (RFC 9112 §5)`)
+}
