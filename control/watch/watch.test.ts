@@ -1,0 +1,185 @@
+/** Views, refreshes and the streams over them, with a call that is only written down. */
+import { EventEmitter } from 'node:events'
+import { type ServerWritableStream, status } from '@grpc/grpc-js'
+import { test } from 'tap'
+import { GrpcError } from '../grpc/error.ts'
+import { Refresher } from './refresher.ts'
+import { Views } from './views.ts'
+import { type Step, WatchStreams } from './watch-stream.ts'
+
+/** A client whose window is opened by hand. */
+class FakeCall extends EventEmitter {
+  readonly log: string[] = []
+  readonly #pending: (() => void)[] = []
+
+  constructor() {
+    super()
+    this.on('error', (error: Error & { code: status }) =>
+      this.log.push(`error ${status[error.code]}: ${error.message}`),
+    )
+  }
+
+  write(message: string, written: () => void): boolean {
+    this.log.push(message)
+    this.#pending.push(written)
+    return false
+  }
+
+  end(): void {
+    this.log.push('end')
+  }
+
+  /** The client reads everything on its way, and perhaps what that sets free. */
+  read(): void {
+    for (const written of this.#pending.splice(0)) written()
+  }
+
+  get asCall(): ServerWritableStream<unknown, string> {
+    return this as unknown as ServerWritableStream<unknown, string>
+  }
+}
+
+function setUp(step: (value: number) => Step<string> = (value) => ({ messages: [`${value}`] })) {
+  const views = new Views<number>()
+  const streams = new WatchStreams()
+  const call = new FakeCall()
+  const errors: unknown[] = []
+  const state = { value: 1 }
+  const set = (value: number) => {
+    state.value = value
+    views.refresh()
+  }
+  const serve = () =>
+    streams.serve(call.asCall, {
+      open: (onChange) => views.watch('key', () => state.value, onChange),
+      step,
+      onError: (error) => errors.push(error),
+    })
+  return { views, streams, call, errors, set, serve }
+}
+
+test('the state goes out at once, then every change', async (t) => {
+  const { call, set, serve } = setUp()
+  serve()
+  t.same(call.log, ['1'])
+  call.read()
+  set(2)
+  call.read()
+  set(2)
+  t.same(call.log, ['1', '2'], 'the same value is no change')
+})
+
+test('a client that does not read gets the latest state when it does', async (t) => {
+  const { call, set, serve } = setUp()
+  serve()
+  for (let value = 2; value <= 1_000; value++) set(value)
+  t.same(call.log, ['1'])
+  call.read()
+  t.same(call.log, ['1', '1000'])
+})
+
+test('a step of several messages counts as one', async (t) => {
+  const { call, set, serve } = setUp((value) => ({ messages: [`${value}a`, `${value}b`] }))
+  serve()
+  set(2)
+  set(3)
+  call.read()
+  t.same(call.log, ['1a', '1b', '3a', '3b'])
+})
+
+test('a step may have nothing to say', async (t) => {
+  const { call, set, serve } = setUp((value) => ({ messages: value % 2 === 0 ? [] : [`${value}`] }))
+  serve()
+  call.read()
+  set(2)
+  set(3)
+  t.same(call.log, ['1', '3'])
+})
+
+test('ends', async (t) => {
+  const ended = setUp((value) => ({ messages: [`${value}`], ...(value === 2 && { end: 'ok' as const }) }))
+  ended.serve()
+  ended.call.read()
+  ended.set(2)
+  ended.set(3)
+  t.same(ended.call.log, ['1', '2', 'end'], 'with OK')
+
+  const failed = setUp(() => ({ messages: [], end: new GrpcError(status.NOT_FOUND, 'gone') }))
+  failed.serve()
+  t.same(failed.call.log, ['error NOT_FOUND: gone'])
+  t.same(failed.errors, [], 'which the client is meant to see')
+
+  const broken = setUp(() => {
+    throw new TypeError('secret')
+  })
+  broken.serve()
+  t.same(broken.call.log, ['error INTERNAL: internal error'], 'our own bugs are not told to clients')
+  t.match(broken.errors, [{ message: 'secret' }], 'but to the log')
+
+  for (const { views, streams } of [ended, failed, broken]) {
+    t.equal(views.size, 0, 'nothing is watched any more')
+    t.equal(streams.size, 0)
+  }
+})
+
+test('a client that leaves is forgotten', async (t) => {
+  const { call, views, streams, set, serve } = setUp()
+  serve()
+  call.emit('cancelled')
+  t.equal(views.size + streams.size, 0)
+  set(2)
+  t.same(call.log, ['1'])
+})
+
+test('closing ends every stream once', async (t) => {
+  const { call, streams, serve } = setUp()
+  serve()
+  streams.endAll()
+  streams.endAll()
+  call.read()
+  t.same(call.log, ['1', 'end'])
+})
+
+test('a view is computed once for all who watch it', async (t) => {
+  const views = new Views<number>()
+  let computed = 0
+  const watch = (key: string, heard: string[], name: string) =>
+    views.watch(
+      key,
+      () => ++computed,
+      () => heard.push(name),
+    )
+  const heard: string[] = []
+  const [a, b, c] = [watch('x', heard, 'a'), watch('x', heard, 'b'), watch('y', heard, 'c')]
+  t.equal(computed, 2)
+  t.equal(a.current(), b.current())
+  views.refresh()
+  t.equal(computed, 4)
+  t.same(heard, ['a', 'b', 'c'])
+  a.close()
+  a.close()
+  t.equal(views.size, 2, 'b still watches x')
+  b.close()
+  c.close()
+  t.equal(views.size, 0)
+})
+
+test('a refresh comes once per turn', async (t) => {
+  let refreshed = 0
+  const turns: (() => void)[] = []
+  const refresher = new Refresher(
+    () => refreshed++,
+    (run) => turns.push(run),
+  )
+  refresher.changed()
+  refresher.changed()
+  t.equal(turns.length, 1)
+  turns.shift()!()
+  t.equal(refreshed, 1)
+  refresher.changed()
+  refresher.close()
+  turns.shift()!()
+  refresher.changed()
+  t.equal(refreshed, 1, 'and not after the end')
+  t.equal(turns.length, 0)
+})
