@@ -110,6 +110,15 @@ export function readSettings(defaults: ProxySettings, annotations: ReadonlyMap<s
   return { settings, warnings }
 }
 
+/** Whether the annotation asks for something else than the settings say. Keys and values not known here always do. */
+export function changesSetting(settings: ProxySettings, key: string, given: string): boolean {
+  const known = ROWS.find((row) => row.key === key)
+  const changed = known?.read(given)
+  return (
+    known === undefined || changed === undefined || known.show({ ...settings, ...changed }) !== known.show(settings)
+  )
+}
+
 function row<Name extends keyof ProxySettings>(
   key: string,
   name: Name,

@@ -72,7 +72,7 @@ function isPod({ kind, spec }: Pod): boolean {
   return (kind === undefined || kind === 'Pod') && (spec?.containers?.length ?? 0) > 0
 }
 
-function hasSidecar(spec: PodSpec | undefined): boolean {
+export function hasSidecar(spec: PodSpec | undefined): boolean {
   return (
     containersOf(spec).some((container) => matches(container, PROXIES)) ||
     (spec?.initContainers ?? []).some((container) => matches(container, INITS))
