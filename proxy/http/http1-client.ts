@@ -30,7 +30,14 @@ const NOTHING = Buffer.alloc(0)
 
 /** See `received` in http2-connection.ts. */
 const received = new Head()
-const SILENT: ResponseHandler = { onInformational() {}, onResponseHead() {}, onResponseData() {}, onResponseTrailers() {}, onResponseReset() {}, onRequestSent() {} }
+const SILENT: ResponseHandler = {
+  onInformational() {},
+  onResponseHead() {},
+  onResponseData() {},
+  onResponseTrailers() {},
+  onResponseReset() {},
+  onRequestSent() {},
+}
 
 type Reading = 'idle' | 'head' | 'content' | 'tunnel' | 'closed'
 
@@ -89,12 +96,18 @@ export class Http1ClientConnection implements TransportHandler {
 
   onEnd(): void {
     const stream = this.#stream
-    if (this.#reading === 'tunnel') return stream!.onContent(NOTHING, 0, 0, true)
+    if (this.#reading === 'tunnel') return stream?.endTunnel()
     if (stream !== undefined && this.#reading === 'content' && stream.reader!.finish()) {
       stream.keepsAlive = false
       return this.onProgress()
     }
-    this.#fail(new Error(this.#reading === 'content' ? 'the endpoint closed the connection in the middle of a response' : 'the endpoint closed the connection before it answered'))
+    this.#fail(
+      new Error(
+        this.#reading === 'content'
+          ? 'the endpoint closed the connection in the middle of a response'
+          : 'the endpoint closed the connection before it answered',
+      ),
+    )
   }
 
   onDrain(): void {
@@ -119,7 +132,8 @@ export class Http1ClientConnection implements TransportHandler {
     const stream = this.#stream
     if (stream === undefined || !stream.isResponseDone) return
     this.#stream = undefined
-    const isReusable = stream.isRequestDone && stream.keepsAlive && this.#unread === undefined && this.#reading !== 'closed'
+    const isReusable =
+      stream.isRequestDone && stream.keepsAlive && this.#unread === undefined && this.#reading !== 'closed'
     stream.silence()
     this.#setPaused(false)
     if (isReusable) {
@@ -211,8 +225,14 @@ export class Http1ClientConnection implements TransportHandler {
     const stream = this.#stream
     this.#stream = undefined
     // A kept-alive connection that dies without a byte of answer was most likely closed before it saw the request.
-    const isStale = stream !== undefined && this.requestCount > 1 && stream.reader === undefined && this.#unread === undefined
-    stream?.fail({ code: ErrorCode.internalError, kind: isStale ? 'stale' : 'connection', isUnprocessed: false, message: error?.message ?? 'the endpoint closed the connection' })
+    const isStale =
+      stream !== undefined && this.requestCount > 1 && stream.reader === undefined && this.#unread === undefined
+    stream?.fail({
+      code: ErrorCode.internalError,
+      kind: isStale ? 'stale' : 'connection',
+      isUnprocessed: false,
+      message: error?.message ?? 'the endpoint closed the connection',
+    })
     this.#owner.onClosed(this, error)
     this.transport.destroy()
   }
@@ -226,6 +246,8 @@ export class Http1ClientStream implements ClientStream, ContentSink {
   keepsAlive = true
   isHead = false
   isConnect = false
+  isTunnel = false
+  hasTunnelEnded = false
   outstandingBytes = 0
   readonly #connection: Http1ClientConnection
   readonly #writer: BodyWriter
@@ -241,7 +263,7 @@ export class Http1ClientStream implements ClientStream, ContentSink {
   }
 
   get isResponseDone(): boolean {
-    return this.reader?.isDone === true
+    return this.isTunnel ? this.hasTunnelEnded : this.reader?.isDone === true
   }
 
   /** `head` keeps HTTP/1.0 when that is what came; connection-specific fields were dropped by the caller. */
@@ -252,7 +274,11 @@ export class Http1ClientStream implements ClientStream, ContentSink {
     this.version = head.version === Versions.http10 ? Versions.http10 : Versions.http11
     const hasLength = head.has(CONTENT_LENGTH)
     const isChunked = !endStream && !hasLength && !head.isUpgrade && !this.isConnect && this.version === Versions.http11
-    const connection = head.isUpgrade ? 'upgrade' : this.version === Versions.http10 && head.isKeepAlive ? 'keep-alive' : undefined
+    const connection = head.isUpgrade
+      ? 'upgrade'
+      : this.version === Versions.http10 && head.isKeepAlive
+        ? 'keep-alive'
+        : undefined
     writeRequestHead(this.#connection.transport, head, { version: this.version, connection, isChunked })
     this.#connection.transport.flushSoon()
     this.#writer.begin(endStream ? 'none' : isChunked ? 'chunked' : hasLength ? 'length' : 'raw')
@@ -284,8 +310,16 @@ export class Http1ClientStream implements ClientStream, ContentSink {
   }
 
   becomeTunnel(): void {
+    this.isTunnel = true
     this.#writer.begin('raw')
     this.#connection.becomeTunnel()
+  }
+
+  endTunnel(): void {
+    if (this.hasTunnelEnded) return
+    this.hasTunnelEnded = true
+    this.handler.onResponseData(NOTHING, 0, 0, true)
+    this.#connection.onProgress()
   }
 
   drain(): void {

@@ -4,7 +4,7 @@
  * A pipelined request waits unread until the response before it is complete, so order needs no queue of responses.
  */
 import { ErrorCode } from '../wire/connection-error.ts'
-import { Framing, Head, type Version, Version as Versions } from '../wire/head.ts'
+import { Encoding, Head, type Version, Version as Versions } from '../wire/head.ts'
 import { Http1Error, parseRequestHead } from '../wire/http1-head.ts'
 import { writeResponseHead } from '../wire/http1-writer.ts'
 import { token } from '../wire/tokens.ts'
@@ -104,7 +104,12 @@ export class Http1ServerConnection implements TransportHandler {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#reading = 'closed'
-    this.#stream?.fail({ code: ErrorCode.cancel, kind: 'connection', isUnprocessed: false, message: error?.message ?? 'the client closed the connection' })
+    this.#stream?.fail({
+      code: ErrorCode.cancel,
+      kind: 'connection',
+      isUnprocessed: false,
+      message: error?.message ?? 'the client closed the connection',
+    })
     this.#stream = undefined
     this.#owner.onClosed(error)
   }
@@ -121,7 +126,8 @@ export class Http1ServerConnection implements TransportHandler {
   }
 
   onConsumed(outstandingBytes: number): void {
-    if (this.#isPaused && outstandingBytes < HTTP1_BOUNDS.resumeBelowBytes && this.#reading !== 'waiting') this.#setPaused(false)
+    if (this.#isPaused && outstandingBytes < HTTP1_BOUNDS.resumeBelowBytes && this.#reading !== 'waiting')
+      this.#setPaused(false)
   }
 
   /** Both halves of the exchange may be complete now. */
@@ -132,7 +138,12 @@ export class Http1ServerConnection implements TransportHandler {
       // The answer came before the request ended. What still arrives has no reader: say goodbye and close.
       this.#reading = 'closed'
       this.#stream = undefined
-      stream.fail({ code: ErrorCode.noError, kind: 'connection', isUnprocessed: false, message: 'the response ended before the request' })
+      stream.fail({
+        code: ErrorCode.noError,
+        kind: 'connection',
+        isUnprocessed: false,
+        message: 'the response ended before the request',
+      })
       this.transport.close()
       return this.transport.resume()
     }
@@ -282,7 +293,11 @@ export class Http1ServerStream implements ServerStream, ContentSink {
 
   sendInformational(head: Head): void {
     if (this.hasResponse || this.isSilenced || this.version === Versions.http10) return
-    writeResponseHead(this.#connection.transport, head, { version: Versions.http11, connection: undefined, isChunked: false })
+    writeResponseHead(this.#connection.transport, head, {
+      version: Versions.http11,
+      connection: undefined,
+      isChunked: false,
+    })
     this.#connection.transport.flushSoon()
   }
 
@@ -295,7 +310,8 @@ export class Http1ServerStream implements ServerStream, ContentSink {
     if (connectOption !== undefined && /\bclose\b/i.test(connectOption)) this.keepsAlive = false
     dropHopByHop(head, isUpgrade)
     if (this.#connection.isDraining) this.keepsAlive = false
-    const hasNoContent = this.#isHead || status === 204 || status === 304 || isUpgrade || (this.#isConnect && status < 300)
+    const hasNoContent =
+      this.#isHead || status === 204 || status === 304 || isUpgrade || (this.#isConnect && status < 300)
     let framing: SendFraming = 'none'
     let isChunked = false
     if (hasNoContent) {
@@ -310,7 +326,13 @@ export class Http1ServerStream implements ServerStream, ContentSink {
       framing = 'raw'
       this.keepsAlive = false
     }
-    const connection = isUpgrade ? 'upgrade' : !this.keepsAlive ? 'close' : this.version === Versions.http10 ? 'keep-alive' : undefined
+    const connection = isUpgrade
+      ? 'upgrade'
+      : !this.keepsAlive
+        ? 'close'
+        : this.version === Versions.http10
+          ? 'keep-alive'
+          : undefined
     writeResponseHead(this.#connection.transport, head, { version: this.version, connection, isChunked })
     this.#connection.transport.flushSoon()
     this.#writer.begin(framing)
@@ -402,7 +424,7 @@ const NOTHING = Buffer.alloc(0)
 
 /** Fields that concern one connection only (RFC 9110 §7.6.1), and every field that Connection names. */
 export function dropHopByHop(head: Head, keepsUpgrade: boolean): void {
-  if (head.encoding !== 1) return
+  if (head.encoding !== Encoding.http1) return
   const named = head.find(CONNECTION) === -1 ? undefined : head.valuesOf('connection')
   if (named !== undefined) {
     for (const value of named) {

@@ -4,8 +4,9 @@
  * Everything is synchronous: a frame is handled where it lies in the read buffer, and what it causes is written into the
  * output buffer of some transport before the next frame is looked at. There is no socket and no clock here.
  */
-import { ConnectionError, ERROR_NAMES, ErrorCode } from '../wire/connection-error.ts'
+
 import { u16, u24, u31, u32 } from '../wire/bytes.ts'
+import { ConnectionError, ERROR_NAMES, ErrorCode } from '../wire/connection-error.ts'
 import { Flag, FRAME_HEADER_LENGTH, FrameType } from '../wire/frame.ts'
 import { type FrameSink, readFrames } from '../wire/frame-reader.ts'
 import {
@@ -39,7 +40,14 @@ const SHUTDOWN_PING = Buffer.from('weft-bye', 'latin1')
 
 const METHOD = token(':method')
 
-const Setting = { headerTableSize: 1, enablePush: 2, maxConcurrentStreams: 3, initialWindowSize: 4, maxFrameSize: 5, maxHeaderListSize: 6 } as const
+const Setting = {
+  headerTableSize: 1,
+  enablePush: 2,
+  maxConcurrentStreams: 3,
+  initialWindowSize: 4,
+  maxFrameSize: 5,
+  maxHeaderListSize: 6,
+} as const
 
 /**
  * Heads are decoded into this one and handed on during the call that decodes them: nothing here is asynchronous, so one
@@ -123,7 +131,12 @@ export class Http2Connection implements TransportHandler, FrameSink {
 
   /** Whether a client may open one more stream now. */
   get canOpen(): boolean {
-    return !this.#isDraining && !this.#isClosed && this.#ownStreams < this.#peerMaxStreams && this.#nextStreamId < MAX_STREAM_ID
+    return (
+      !this.#isDraining &&
+      !this.#isClosed &&
+      this.#ownStreams < this.#peerMaxStreams &&
+      this.#nextStreamId < MAX_STREAM_ID
+    )
   }
 
   /** A new stream of a client; it gets its id when its head is sent. */
@@ -158,7 +171,13 @@ export class Http2Connection implements TransportHandler, FrameSink {
     }
     if (this.#config.keepAliveIntervalMs === 0 || this.#isClosed) return
     if (this.#pingSentAtMs !== -1) {
-      if (nowMs - this.#pingSentAtMs >= this.#config.keepAliveTimeoutMs) this.#fail(new ConnectionError(ErrorCode.noError, `no answer to a keep-alive PING within ${this.#config.keepAliveTimeoutMs} ms`))
+      if (nowMs - this.#pingSentAtMs >= this.#config.keepAliveTimeoutMs)
+        this.#fail(
+          new ConnectionError(
+            ErrorCode.noError,
+            `no answer to a keep-alive PING within ${this.#config.keepAliveTimeoutMs} ms`,
+          ),
+        )
       return
     }
     if (nowMs - this.#lastReadAtMs < this.#config.keepAliveIntervalMs) return
@@ -207,7 +226,10 @@ export class Http2Connection implements TransportHandler, FrameSink {
   onFrame(type: number, flags: number, streamId: number, buf: Buffer, start: number, end: number): void {
     if (this.#isClosed) return
     if (this.#block !== undefined && (type !== FrameType.continuation || streamId !== this.#blockStreamId)) {
-      throw new ConnectionError(ErrorCode.protocolError, `stream ${this.#blockStreamId}: a field block was interrupted by another frame (RFC 9113 §4.3)`)
+      throw new ConnectionError(
+        ErrorCode.protocolError,
+        `stream ${this.#blockStreamId}: a field block was interrupted by another frame (RFC 9113 §4.3)`,
+      )
     }
     if (!this.#hasPeerSettings && type !== FrameType.settings) {
       throw new ConnectionError(ErrorCode.protocolError, 'the first frame was not SETTINGS (RFC 9113 §3.4)')
@@ -344,7 +366,10 @@ export class Http2Connection implements TransportHandler, FrameSink {
     const length = end - start
     this.#receiveWindowBytes -= length
     if (this.#receiveWindowBytes < 0) {
-      throw new ConnectionError(ErrorCode.flowControlError, `the peer sent ${-this.#receiveWindowBytes} bytes more than the connection window (RFC 9113 §6.9.1)`)
+      throw new ConnectionError(
+        ErrorCode.flowControlError,
+        `the peer sent ${-this.#receiveWindowBytes} bytes more than the connection window (RFC 9113 §6.9.1)`,
+      )
     }
     this.#creditBytes += length
     const stream = this.#streams.get(streamId)
@@ -356,19 +381,32 @@ export class Http2Connection implements TransportHandler, FrameSink {
     let dataEnd = end
     if ((flags & Flag.padded) !== 0) {
       const padding = start < end ? buf[start]! : 0
-      if (padding >= length) throw new ConnectionError(ErrorCode.protocolError, `stream ${streamId}: more padding than payload (RFC 9113 §6.1)`)
+      if (padding >= length)
+        throw new ConnectionError(
+          ErrorCode.protocolError,
+          `stream ${streamId}: more padding than payload (RFC 9113 §6.1)`,
+        )
       dataStart++
       dataEnd -= padding
     }
     stream.receiveWindowBytes -= length
     if (stream.receiveWindowBytes < 0) {
       this.#refillConnection()
-      return this.#abort(stream, ErrorCode.flowControlError, `stream ${streamId}: the peer sent more than the stream's window (RFC 9113 §6.9.1); the stream was reset with FLOW_CONTROL_ERROR`)
+      return this.#abort(
+        stream,
+        ErrorCode.flowControlError,
+        `stream ${streamId}: the peer sent more than the stream's window (RFC 9113 §6.9.1); the stream was reset with FLOW_CONTROL_ERROR`,
+      )
     }
     const bytes = dataEnd - dataStart
     if (bytes === 0 && (flags & Flag.endStream) === 0) this.#countIdleFrame()
     else this.#idleFrames = 0
-    if (!this.#isServer && !stream.hasResponse) return this.#abort(stream, ErrorCode.protocolError, `stream ${streamId}: DATA before the response head (RFC 9113 §8.1)`)
+    if (!this.#isServer && !stream.hasResponse)
+      return this.#abort(
+        stream,
+        ErrorCode.protocolError,
+        `stream ${streamId}: DATA before the response head (RFC 9113 §8.1)`,
+      )
     if (stream.receiveLengthLeft !== -1 && !this.#countContent(stream, bytes)) return
     // Padding is nobody's content: give it back at once, it was never buffered.
     const padding = length - bytes
@@ -376,7 +414,12 @@ export class Http2Connection implements TransportHandler, FrameSink {
     this.#retainedBytes += bytes
     const endStream = (flags & Flag.endStream) !== 0
     if (endStream) {
-      if (stream.receiveLengthLeft > 0) return this.#abort(stream, ErrorCode.protocolError, `stream ${streamId}: content ended ${stream.receiveLengthLeft} bytes before its content-length (RFC 9113 §8.1.1)`)
+      if (stream.receiveLengthLeft > 0)
+        return this.#abort(
+          stream,
+          ErrorCode.protocolError,
+          `stream ${streamId}: content ended ${stream.receiveLengthLeft} bytes before its content-length (RFC 9113 §8.1.1)`,
+        )
       this.#receiveEnd(stream)
     }
     if (this.#isServer) stream.handler.onRequestData(buf, dataStart, dataEnd, endStream)
@@ -387,7 +430,11 @@ export class Http2Connection implements TransportHandler, FrameSink {
   #countContent(stream: Http2Stream, bytes: number): boolean {
     stream.receiveLengthLeft -= bytes
     if (stream.receiveLengthLeft >= 0) return true
-    this.#abort(stream, ErrorCode.protocolError, `stream ${stream.id}: more content than its content-length says (RFC 9113 §8.1.1)`)
+    this.#abort(
+      stream,
+      ErrorCode.protocolError,
+      `stream ${stream.id}: more content than its content-length says (RFC 9113 §8.1.1)`,
+    )
     return false
   }
 
@@ -409,7 +456,11 @@ export class Http2Connection implements TransportHandler, FrameSink {
       }
       at += 5
     }
-    if (at > blockEnd) throw new ConnectionError(ErrorCode.protocolError, `stream ${streamId}: more padding than payload (RFC 9113 §6.2)`)
+    if (at > blockEnd)
+      throw new ConnectionError(
+        ErrorCode.protocolError,
+        `stream ${streamId}: more padding than payload (RFC 9113 §6.2)`,
+      )
     const endStream = (flags & Flag.endStream) !== 0
     if ((flags & Flag.endHeaders) !== 0) return this.#onBlock(streamId, endStream, buf, at, blockEnd)
     this.#block = Buffer.from(buf.subarray(at, blockEnd))
@@ -419,11 +470,18 @@ export class Http2Connection implements TransportHandler, FrameSink {
   }
 
   #onContinuation(flags: number, streamId: number, buf: Buffer, start: number, end: number): void {
-    if (this.#block === undefined) throw new ConnectionError(ErrorCode.protocolError, `stream ${streamId}: CONTINUATION without HEADERS (RFC 9113 §6.10)`)
+    if (this.#block === undefined)
+      throw new ConnectionError(
+        ErrorCode.protocolError,
+        `stream ${streamId}: CONTINUATION without HEADERS (RFC 9113 §6.10)`,
+      )
     this.#continuations++
     const bytes = this.#block.length + end - start
     if (this.#continuations > HTTP2_BOUNDS.maxContinuations || bytes > 2 * this.#config.maxHeaderListBytes) {
-      throw new ConnectionError(ErrorCode.enhanceYourCalm, `stream ${streamId}: a field block of ${bytes} bytes in ${this.#continuations + 1} frames is too large`)
+      throw new ConnectionError(
+        ErrorCode.enhanceYourCalm,
+        `stream ${streamId}: a field block of ${bytes} bytes in ${this.#continuations + 1} frames is too large`,
+      )
     }
     const block = Buffer.concat([this.#block, buf.subarray(start, end)])
     this.#block = block
@@ -451,7 +509,11 @@ export class Http2Connection implements TransportHandler, FrameSink {
   }
 
   #onNewRequest(streamId: number, endStream: boolean, buf: Buffer, start: number, end: number): void {
-    if (streamId % 2 === 0) throw new ConnectionError(ErrorCode.protocolError, `stream ${streamId}: a client's streams are odd (RFC 9113 §5.1.1)`)
+    if (streamId % 2 === 0)
+      throw new ConnectionError(
+        ErrorCode.protocolError,
+        `stream ${streamId}: a client's streams are odd (RFC 9113 §5.1.1)`,
+      )
     if (streamId <= this.#lastPeerStreamId) {
       this.#decoder.decode(received, buf, start, end, 'trailers')
       return this.#onClosedStream(streamId, undefined, 'HEADERS')
@@ -459,7 +521,8 @@ export class Http2Connection implements TransportHandler, FrameSink {
     this.#lastPeerStreamId = streamId
     this.#decoder.decode(received, buf, start, end, 'request')
     if (this.#isGoawaySent) return
-    if (this.#streams.size >= this.#config.maxConcurrentStreams) return this.#sendReset(streamId, ErrorCode.refusedStream)
+    if (this.#streams.size >= this.#config.maxConcurrentStreams)
+      return this.#sendReset(streamId, ErrorCode.refusedStream)
     if (received.malformed !== undefined) return this.#sendReset(streamId, ErrorCode.protocolError)
     const stream = new Http2Stream(this)
     stream.id = streamId
@@ -471,21 +534,32 @@ export class Http2Connection implements TransportHandler, FrameSink {
     this.#streams.set(streamId, stream)
     const handler = this.#onRequest!(received, endStream, stream)
     // The listener may have answered and closed the stream already.
-    if (stream.state !== StreamState.closed) stream.handler = handler as typeof stream.handler
+    if (!stream.isClosed) stream.handler = handler as typeof stream.handler
   }
 
   #onResponse(stream: Http2Stream, endStream: boolean): void {
     if (!stream.canReceive) return this.#onClosedStream(stream.id, stream, 'HEADERS')
-    if (received.malformed !== undefined) return this.#abort(stream, ErrorCode.protocolError, `stream ${stream.id}: ${received.malformed}`)
+    if (received.malformed !== undefined)
+      return this.#abort(stream, ErrorCode.protocolError, `stream ${stream.id}: ${received.malformed}`)
     if (received.status < 200) {
-      if (endStream || received.status === 101) return this.#abort(stream, ErrorCode.protocolError, `stream ${stream.id}: a ${received.status} response must not end the stream (RFC 9113 §8.1)`)
+      if (endStream || received.status === 101)
+        return this.#abort(
+          stream,
+          ErrorCode.protocolError,
+          `stream ${stream.id}: a ${received.status} response must not end the stream (RFC 9113 §8.1)`,
+        )
       return stream.handler.onInformational(received)
     }
     stream.hasResponse = true
     const hasNoContent = stream.isBodyless || received.status === 204 || received.status === 304
     stream.receiveLengthLeft = hasNoContent ? -1 : received.contentLength
     if (endStream) {
-      if (stream.receiveLengthLeft > 0) return this.#abort(stream, ErrorCode.protocolError, `stream ${stream.id}: the response ended before its content-length`)
+      if (stream.receiveLengthLeft > 0)
+        return this.#abort(
+          stream,
+          ErrorCode.protocolError,
+          `stream ${stream.id}: the response ended before its content-length`,
+        )
       this.#receiveEnd(stream)
     }
     stream.handler.onResponseHead(received, endStream)
@@ -493,9 +567,20 @@ export class Http2Connection implements TransportHandler, FrameSink {
 
   #onTrailers(stream: Http2Stream, endStream: boolean): void {
     if (!stream.canReceive) return this.#onClosedStream(stream.id, stream, 'HEADERS')
-    if (!endStream) return this.#abort(stream, ErrorCode.protocolError, `stream ${stream.id}: trailers without END_STREAM (RFC 9113 §8.1)`)
-    if (received.malformed !== undefined) return this.#abort(stream, ErrorCode.protocolError, `stream ${stream.id}: ${received.malformed}`)
-    if (stream.receiveLengthLeft > 0) return this.#abort(stream, ErrorCode.protocolError, `stream ${stream.id}: content ended before its content-length (RFC 9113 §8.1.1)`)
+    if (!endStream)
+      return this.#abort(
+        stream,
+        ErrorCode.protocolError,
+        `stream ${stream.id}: trailers without END_STREAM (RFC 9113 §8.1)`,
+      )
+    if (received.malformed !== undefined)
+      return this.#abort(stream, ErrorCode.protocolError, `stream ${stream.id}: ${received.malformed}`)
+    if (stream.receiveLengthLeft > 0)
+      return this.#abort(
+        stream,
+        ErrorCode.protocolError,
+        `stream ${stream.id}: content ended before its content-length (RFC 9113 §8.1.1)`,
+      )
     this.#receiveEnd(stream)
     if (this.#isServer) stream.handler.onRequestTrailers(received)
     else stream.handler.onResponseTrailers(received)
@@ -503,29 +588,38 @@ export class Http2Connection implements TransportHandler, FrameSink {
 
   #onRstStream(streamId: number, buf: Buffer, start: number, end: number): void {
     requireStream(streamId, 'RST_STREAM')
-    if (end - start !== 4) throw new ConnectionError(ErrorCode.frameSizeError, 'RST_STREAM is not 4 bytes (RFC 9113 §6.4)')
+    if (end - start !== 4)
+      throw new ConnectionError(ErrorCode.frameSizeError, 'RST_STREAM is not 4 bytes (RFC 9113 §6.4)')
     this.#requireNotIdle(streamId, 'RST_STREAM')
     const stream = this.#streams.get(streamId)
     if (stream === undefined) return this.#countIdleFrame()
     const code = u32(buf, start)
     if (this.#isServer && ++this.#peerResets > HTTP2_BOUNDS.maxPendingResets) {
-      throw new ConnectionError(ErrorCode.enhanceYourCalm, `the peer reset ${this.#peerResets} streams more than it completed`)
+      throw new ConnectionError(
+        ErrorCode.enhanceYourCalm,
+        `the peer reset ${this.#peerResets} streams more than it completed`,
+      )
     }
     stream.state = StreamState.closed
     this.#forget(stream)
-    stream.fail(resetBy(this.#isServer ? 'the client' : 'the endpoint', code, ERROR_NAMES[code] ?? `code ${code}`), this.#isServer)
+    stream.fail(
+      resetBy(this.#isServer ? 'the client' : 'the endpoint', code, ERROR_NAMES[code] ?? `code ${code}`),
+      this.#isServer,
+    )
   }
 
   #onSettings(flags: number, streamId: number, buf: Buffer, start: number, end: number): void {
     if (streamId !== 0) throw new ConnectionError(ErrorCode.protocolError, 'SETTINGS on a stream (RFC 9113 §6.5)')
     const length = end - start
     if ((flags & Flag.ack) !== 0) {
-      if (length !== 0) throw new ConnectionError(ErrorCode.frameSizeError, 'a SETTINGS acknowledgement with content (RFC 9113 §6.5)')
+      if (length !== 0)
+        throw new ConnectionError(ErrorCode.frameSizeError, 'a SETTINGS acknowledgement with content (RFC 9113 §6.5)')
       // From now on the peer's blocks are self-contained: it may not use a table any more.
       this.#decoder.setMaxTableBytes(0)
       return this.#countIdleFrame()
     }
-    if (length % 6 !== 0) throw new ConnectionError(ErrorCode.frameSizeError, 'SETTINGS is not a multiple of 6 bytes (RFC 9113 §6.5)')
+    if (length % 6 !== 0)
+      throw new ConnectionError(ErrorCode.frameSizeError, 'SETTINGS is not a multiple of 6 bytes (RFC 9113 §6.5)')
     for (let at = start; at < end; at += 6) this.#applySetting(u16(buf, at), u32(buf, at + 2))
     writeSettingsAck(this.transport)
     this.transport.flushSoon()
@@ -541,25 +635,35 @@ export class Http2Connection implements TransportHandler, FrameSink {
   #applySetting(setting: number, value: number): void {
     switch (setting) {
       case Setting.enablePush:
-        if (value > 1 || (value === 1 && !this.#isServer)) throw new ConnectionError(ErrorCode.protocolError, `SETTINGS_ENABLE_PUSH is ${value} (RFC 9113 §6.5.2)`)
+        if (value > 1 || (value === 1 && !this.#isServer))
+          throw new ConnectionError(ErrorCode.protocolError, `SETTINGS_ENABLE_PUSH is ${value} (RFC 9113 §6.5.2)`)
         return
       case Setting.maxConcurrentStreams:
         this.#peerMaxStreams = value
         if (!this.#isServer) this.#owner.onCapacity()
         return
       case Setting.initialWindowSize: {
-        if (value > MAX_WINDOW_BYTES) throw new ConnectionError(ErrorCode.flowControlError, `SETTINGS_INITIAL_WINDOW_SIZE is ${value} (RFC 9113 §6.5.2)`)
+        if (value > MAX_WINDOW_BYTES)
+          throw new ConnectionError(
+            ErrorCode.flowControlError,
+            `SETTINGS_INITIAL_WINDOW_SIZE is ${value} (RFC 9113 §6.5.2)`,
+          )
         // RFC 9113 §6.9.2: a smaller value may push a window below zero. No clamp: the peer pays that debt first.
         const change = value - this.#peerInitialWindowBytes
         this.#peerInitialWindowBytes = value
         for (const stream of this.#streams.values()) {
           stream.sendWindowBytes += change
-          if (stream.sendWindowBytes > MAX_WINDOW_BYTES) throw new ConnectionError(ErrorCode.flowControlError, `stream ${stream.id}: SETTINGS_INITIAL_WINDOW_SIZE overflows its window (RFC 9113 §6.9.2)`)
+          if (stream.sendWindowBytes > MAX_WINDOW_BYTES)
+            throw new ConnectionError(
+              ErrorCode.flowControlError,
+              `stream ${stream.id}: SETTINGS_INITIAL_WINDOW_SIZE overflows its window (RFC 9113 §6.9.2)`,
+            )
         }
         return
       }
       case Setting.maxFrameSize:
-        if (value < 16_384 || value > 16_777_215) throw new ConnectionError(ErrorCode.protocolError, `SETTINGS_MAX_FRAME_SIZE is ${value} (RFC 9113 §6.5.2)`)
+        if (value < 16_384 || value > 16_777_215)
+          throw new ConnectionError(ErrorCode.protocolError, `SETTINGS_MAX_FRAME_SIZE is ${value} (RFC 9113 §6.5.2)`)
         // Larger frames than the default buy nothing here and would hold up other streams.
         this.#peerMaxFrameBytes = MAX_FRAME_BYTES
         return
@@ -571,7 +675,8 @@ export class Http2Connection implements TransportHandler, FrameSink {
 
   #onPing(flags: number, streamId: number, buf: Buffer, start: number, end: number): void {
     if (streamId !== 0) throw new ConnectionError(ErrorCode.protocolError, 'PING on a stream (RFC 9113 §6.7)')
-    if (end - start !== PING_BYTES) throw new ConnectionError(ErrorCode.frameSizeError, 'PING is not 8 bytes (RFC 9113 §6.7)')
+    if (end - start !== PING_BYTES)
+      throw new ConnectionError(ErrorCode.frameSizeError, 'PING is not 8 bytes (RFC 9113 §6.7)')
     if ((flags & Flag.ack) !== 0) {
       if (this.#isDraining && !this.#isGoawaySent && SHUTDOWN_PING.compare(buf, start, end) === 0) {
         this.#isGoawaySent = true
@@ -589,13 +694,19 @@ export class Http2Connection implements TransportHandler, FrameSink {
 
   #onGoaway(streamId: number, buf: Buffer, start: number, end: number): void {
     if (streamId !== 0) throw new ConnectionError(ErrorCode.protocolError, 'GOAWAY on a stream (RFC 9113 §6.8)')
-    if (end - start < 8) throw new ConnectionError(ErrorCode.frameSizeError, 'GOAWAY is shorter than 8 bytes (RFC 9113 §6.8)')
+    if (end - start < 8)
+      throw new ConnectionError(ErrorCode.frameSizeError, 'GOAWAY is shorter than 8 bytes (RFC 9113 §6.8)')
     const lastStreamId = u31(buf, start)
     const code = u32(buf, start + 4)
     const wasDraining = this.#isDraining
     this.#isDraining = true
     if (!this.#isServer) {
-      const error: StreamError = { code, kind: 'goaway', isUnprocessed: true, message: `the endpoint sent GOAWAY (${ERROR_NAMES[code] ?? code}) before it took the request` }
+      const error: StreamError = {
+        code,
+        kind: 'goaway',
+        isUnprocessed: true,
+        message: `the endpoint sent GOAWAY (${ERROR_NAMES[code] ?? code}) before it took the request`,
+      }
       for (const stream of [...this.#streams.values()]) {
         if (stream.id <= lastStreamId) continue
         stream.state = StreamState.closed
@@ -608,27 +719,43 @@ export class Http2Connection implements TransportHandler, FrameSink {
   }
 
   #onWindowUpdate(streamId: number, buf: Buffer, start: number, end: number): void {
-    if (end - start !== 4) throw new ConnectionError(ErrorCode.frameSizeError, 'WINDOW_UPDATE is not 4 bytes (RFC 9113 §6.9)')
+    if (end - start !== 4)
+      throw new ConnectionError(ErrorCode.frameSizeError, 'WINDOW_UPDATE is not 4 bytes (RFC 9113 §6.9)')
     const increment = u31(buf, start)
     this.#countIdleFrame()
     if (streamId === 0) {
       if (increment === 0) throw new ConnectionError(ErrorCode.protocolError, 'WINDOW_UPDATE of 0 (RFC 9113 §6.9)')
       this.#sendWindowBytes += increment
-      if (this.#sendWindowBytes > MAX_WINDOW_BYTES) throw new ConnectionError(ErrorCode.flowControlError, 'the connection window grew beyond 2^31-1 (RFC 9113 §6.9.1)')
+      if (this.#sendWindowBytes > MAX_WINDOW_BYTES)
+        throw new ConnectionError(
+          ErrorCode.flowControlError,
+          'the connection window grew beyond 2^31-1 (RFC 9113 §6.9.1)',
+        )
       return this.#flushWaiting()
     }
     this.#requireNotIdle(streamId, 'WINDOW_UPDATE')
     const stream = this.#streams.get(streamId)
     if (stream === undefined) return
-    if (increment === 0) return this.#abort(stream, ErrorCode.protocolError, `stream ${streamId}: WINDOW_UPDATE of 0 (RFC 9113 §6.9)`)
+    if (increment === 0)
+      return this.#abort(stream, ErrorCode.protocolError, `stream ${streamId}: WINDOW_UPDATE of 0 (RFC 9113 §6.9)`)
     stream.sendWindowBytes += increment
-    if (stream.sendWindowBytes > MAX_WINDOW_BYTES) return this.#abort(stream, ErrorCode.flowControlError, `stream ${streamId}: its window grew beyond 2^31-1 (RFC 9113 §6.9.1)`)
+    if (stream.sendWindowBytes > MAX_WINDOW_BYTES)
+      return this.#abort(
+        stream,
+        ErrorCode.flowControlError,
+        `stream ${streamId}: its window grew beyond 2^31-1 (RFC 9113 §6.9.1)`,
+      )
     if (stream.queue.bytes > 0) this.#flushWaiting()
   }
 
   /** A frame for a stream that does not take it: ignored when we reset it, an error when the peer ended or never began it. */
   #onClosedStream(streamId: number, stream: Http2Stream | undefined, frame: string): void {
-    if (stream !== undefined) return this.#abort(stream, ErrorCode.streamClosed, `stream ${streamId}: ${frame} after END_STREAM (RFC 9113 §5.1)`)
+    if (stream !== undefined)
+      return this.#abort(
+        stream,
+        ErrorCode.streamClosed,
+        `stream ${streamId}: ${frame} after END_STREAM (RFC 9113 §5.1)`,
+      )
     this.#requireNotIdle(streamId, frame)
     if (this.#resetIds.has(streamId)) return this.#countIdleFrame()
     this.#sendReset(streamId, ErrorCode.streamClosed)
@@ -670,7 +797,13 @@ export class Http2Connection implements TransportHandler, FrameSink {
       const end = Math.min(at + limit, block.length)
       const type = at === 0 ? FrameType.headers : FrameType.continuation
       out.ensure(FRAME_HEADER_LENGTH + end - at)
-      writeFrameHeader(out, end - at, type, (at === 0 ? flags : 0) | (end === block.length ? Flag.endHeaders : 0), streamId)
+      writeFrameHeader(
+        out,
+        end - at,
+        type,
+        (at === 0 ? flags : 0) | (end === block.length ? Flag.endHeaders : 0),
+        streamId,
+      )
       block.copy(out.buf, out.at, at, end)
       out.at += end - at
     }
@@ -751,7 +884,11 @@ export class Http2Connection implements TransportHandler, FrameSink {
   }
 
   #refillConnection(): void {
-    if (this.#creditBytes * 2 < this.#config.initialConnectionWindowBytes || this.#retainedBytes > HTTP2_BOUNDS.maxRetainedBytes) return
+    if (
+      this.#creditBytes * 2 < this.#config.initialConnectionWindowBytes ||
+      this.#retainedBytes > HTTP2_BOUNDS.maxRetainedBytes
+    )
+      return
     writeWindowUpdate(this.transport, 0, this.#creditBytes)
     this.#receiveWindowBytes += this.#creditBytes
     this.#creditBytes = 0
@@ -759,7 +896,8 @@ export class Http2Connection implements TransportHandler, FrameSink {
   }
 
   #sendReset(streamId: number, code: number): void {
-    if (this.#resetIds.size >= HTTP2_BOUNDS.maxRememberedResets) this.#resetIds.delete(this.#resetIds.values().next().value!)
+    if (this.#resetIds.size >= HTTP2_BOUNDS.maxRememberedResets)
+      this.#resetIds.delete(this.#resetIds.values().next().value!)
     this.#resetIds.add(streamId)
     writeRstStream(this.transport, streamId, code)
     this.transport.flushSoon()
@@ -818,7 +956,12 @@ export class Http2Connection implements TransportHandler, FrameSink {
   #close(error: Error | undefined): void {
     if (this.#isClosed) return
     this.#isClosed = true
-    const cause: StreamError = { code: ErrorCode.internalError, kind: 'connection', isUnprocessed: false, message: error?.message ?? 'the connection closed' }
+    const cause: StreamError = {
+      code: ErrorCode.internalError,
+      kind: 'connection',
+      isUnprocessed: false,
+      message: error?.message ?? 'the connection closed',
+    }
     for (const stream of [...this.#streams.values()]) {
       this.#streams.delete(stream.id)
       stream.state = StreamState.closed
@@ -836,14 +979,21 @@ export class Http2Connection implements TransportHandler, FrameSink {
 
   #guardUnsent(): void {
     if (this.transport.pendingBytes > HTTP2_BOUNDS.maxUnsentBytes) {
-      throw new ConnectionError(ErrorCode.enhanceYourCalm, `the peer does not read: ${this.transport.pendingBytes} bytes wait for it`)
+      throw new ConnectionError(
+        ErrorCode.enhanceYourCalm,
+        `the peer does not read: ${this.transport.pendingBytes} bytes wait for it`,
+      )
     }
   }
 
   #requireNotIdle(streamId: number, frame: string): void {
     const isOwn = (streamId % 2 === 1) !== this.#isServer
     const isIdle = isOwn ? streamId >= this.#nextStreamId : streamId > this.#lastPeerStreamId
-    if (isIdle) throw new ConnectionError(ErrorCode.protocolError, `stream ${streamId}: ${frame} on an idle stream (RFC 9113 §5.1)`)
+    if (isIdle)
+      throw new ConnectionError(
+        ErrorCode.protocolError,
+        `stream ${streamId}: ${frame} on an idle stream (RFC 9113 §5.1)`,
+      )
   }
 
   // ── Bytes ──
@@ -851,7 +1001,11 @@ export class Http2Connection implements TransportHandler, FrameSink {
   #readPreface(buf: Buffer, start: number, end: number): number {
     let at = start
     while (at < end && this.#prefaceBytes < PREFACE.length) {
-      if (buf[at] !== PREFACE[this.#prefaceBytes]) throw new ConnectionError(ErrorCode.protocolError, 'the connection does not begin with the HTTP/2 preface (RFC 9113 §3.4)')
+      if (buf[at] !== PREFACE[this.#prefaceBytes])
+        throw new ConnectionError(
+          ErrorCode.protocolError,
+          'the connection does not begin with the HTTP/2 preface (RFC 9113 §3.4)',
+        )
       at++
       this.#prefaceBytes++
     }
@@ -864,7 +1018,11 @@ export class Http2Connection implements TransportHandler, FrameSink {
     if (this.#partialBytes < FRAME_HEADER_LENGTH) at = this.#extendPartial(buf, at, end, FRAME_HEADER_LENGTH)
     if (this.#partialBytes < FRAME_HEADER_LENGTH) return at
     const length = u24(this.#partial, 0)
-    if (length > MAX_FRAME_BYTES) throw new ConnectionError(ErrorCode.frameSizeError, `a frame of ${length} bytes; at most ${MAX_FRAME_BYTES} are accepted (RFC 9113 §4.2)`)
+    if (length > MAX_FRAME_BYTES)
+      throw new ConnectionError(
+        ErrorCode.frameSizeError,
+        `a frame of ${length} bytes; at most ${MAX_FRAME_BYTES} are accepted (RFC 9113 §4.2)`,
+      )
     at = this.#extendPartial(buf, at, end, FRAME_HEADER_LENGTH + length)
     if (this.#partialBytes < FRAME_HEADER_LENGTH + length) return at
     const bytes = this.#partialBytes

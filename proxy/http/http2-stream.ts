@@ -5,7 +5,7 @@ import type { Http2Connection } from './http2-connection.ts'
 import { SendQueue } from './send-queue.ts'
 import type { ClientStream, RequestHandler, ResponseHandler, ServerStream } from './stream.ts'
 import type { StreamError } from './stream-error.ts'
-import { nextState, StreamEvent, StreamState } from './stream-state.ts'
+import { nextState, type StreamEvent, StreamState } from './stream-state.ts'
 
 /** What a stream does until somebody listens: nothing. */
 const NOBODY: RequestHandler & ResponseHandler = {
@@ -54,6 +54,10 @@ export class Http2Stream implements ServerStream, ClientStream {
     if (next === undefined) return false
     this.state = next
     return true
+  }
+
+  get isClosed(): boolean {
+    return this.state === StreamState.closed
   }
 
   get canReceive(): boolean {
@@ -116,5 +120,10 @@ export class Http2Stream implements ServerStream, ClientStream {
 /** A peer's RST_STREAM code as the reason a stream ended. */
 export function resetBy(peer: string, code: number, name: string): StreamError {
   const isUnprocessed = code === ErrorCode.refusedStream
-  return { code, kind: isUnprocessed ? 'refused' : 'reset', isUnprocessed, message: `${peer} reset the stream with ${name}` }
+  return {
+    code,
+    kind: isUnprocessed ? 'refused' : 'reset',
+    isUnprocessed,
+    message: `${peer} reset the stream with ${name}`,
+  }
 }

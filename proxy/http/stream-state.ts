@@ -17,7 +17,7 @@ export const StreamEvent = {
 } as const
 export type StreamEvent = (typeof StreamEvent)[keyof typeof StreamEvent]
 
-const { idle, open, halfClosedLocal, halfClosedRemote, closed } = StreamState
+const { open, halfClosedLocal, halfClosedRemote, closed } = StreamState
 const never = undefined
 
 // biome-ignore format: a table to hold against the RFC

@@ -60,6 +60,7 @@ export class InboundExchange implements RequestHandler, ResponseHandler, StreamW
   #grpcStatus = NO_GRPC_STATUS
   #hasAnswered = false
   #isResponseDone = false
+  #isTunnel = false
   #isOver = false
 
   constructor(context: InboundExchangeContext, head: Head, endStream: boolean, downstream: ServerStream) {
@@ -74,7 +75,12 @@ export class InboundExchange implements RequestHandler, ResponseHandler, StreamW
     else if (head.version !== Version.http2) dropHopByHop(head, head.isUpgrade)
     this.#isUpgrade = head.version !== Version.http2 && (head.isUpgrade || this.#method === 'CONNECT')
     const hasHost = head.find(HOST) !== -1 || head.find(AUTHORITY) !== -1
-    this.#carriage = head.version === Version.http2 ? Carriage.http2 : head.version === Version.http10 || this.#isUpgrade || !hasHost ? Carriage.http1Unpooled : Carriage.http1
+    this.#carriage =
+      head.version === Version.http2
+        ? Carriage.http2
+        : head.version === Version.http10 || this.#isUpgrade || !hasHost
+          ? Carriage.http1Unpooled
+          : Carriage.http1
   }
 
   start(head: Head): void {
@@ -131,7 +137,12 @@ export class InboundExchange implements RequestHandler, ResponseHandler, StreamW
     const upstream = this.#upstream
     if (upstream === undefined) {
       this.#record!.push(buf, start, end, endStream, MAX_WAITING_BYTES)
-      if (!this.#record!.isComplete) this.#fail(errors.appIo(`more than ${MAX_WAITING_BYTES} bytes of the request arrived before the application was reached`))
+      if (!this.#record!.isComplete)
+        this.#fail(
+          errors.appIo(
+            `more than ${MAX_WAITING_BYTES} bytes of the request arrived before the application was reached`,
+          ),
+        )
       return
     }
     if (start < end) this.#dropRecord()
@@ -184,6 +195,7 @@ export class InboundExchange implements RequestHandler, ResponseHandler, StreamW
     if (endStream) this.#complete()
     this.#downstream.sendHead(head, endStream)
     if (this.#isUpgrade && (head.status === 101 || (this.#method === 'CONNECT' && head.status < 300))) {
+      this.#isTunnel = true
       upstream?.becomeTunnel()
       this.#downstream.becomeTunnel()
     }
@@ -213,7 +225,12 @@ export class InboundExchange implements RequestHandler, ResponseHandler, StreamW
       this.#end()
       return this.#downstream.reset(error.code)
     }
-    if (!this.#hasAnswered && this.#record?.isComplete && (error.kind === 'stale' || error.isUnprocessed) && this.#staleRetries++ < MAX_STALE_RETRIES) {
+    if (
+      !this.#hasAnswered &&
+      this.#record?.isComplete &&
+      (error.kind === 'stale' || error.isUnprocessed) &&
+      this.#staleRetries++ < MAX_STALE_RETRIES
+    ) {
       const { head } = this.#record
       return this.#reopen(head)
     }
@@ -221,7 +238,8 @@ export class InboundExchange implements RequestHandler, ResponseHandler, StreamW
     if (this.#hasAnswered || (reset && this.#downstream.version === Version.http2)) {
       this.#count(reset ? `h2(${ERROR_NAMES[error.code] ?? error.code})` : 'unclassified')
       this.#end()
-      if (this.#context.isGrpc && this.#hasAnswered && !reset) return endWithError(this.#downstream, errors.appIo(error.message), true)
+      if (this.#context.isGrpc && this.#hasAnswered && !reset)
+        return endWithError(this.#downstream, errors.appIo(error.message), true)
       return this.#downstream.reset(reset ? error.code : ErrorCode.internalError)
     }
     this.#fail(errors.appIo(error.message))
@@ -245,7 +263,7 @@ export class InboundExchange implements RequestHandler, ResponseHandler, StreamW
     if (this.#latencyMs === -1) this.#latencyMs = this.#context.nowMs() - this.#startedAtMs
     this.#count('')
     if (this.#isRequestEnded) return this.#end()
-    if (this.#downstream.version !== Version.http2) {
+    if (this.#downstream.version !== Version.http2 && !this.#isTunnel) {
       this.#upstream?.reset(ErrorCode.noError)
       return this.#end()
     }
@@ -266,7 +284,10 @@ export class InboundExchange implements RequestHandler, ResponseHandler, StreamW
     if (this.#context.isGrpc) this.#grpcStatus = error.grpcCode
     this.#count('')
     this.#end()
-    respondError(this.#downstream, error, { isGrpc: this.#context.isGrpc, isInformational: this.#context.isInformational })
+    respondError(this.#downstream, error, {
+      isGrpc: this.#context.isGrpc,
+      isInformational: this.#context.isInformational,
+    })
   }
 
   #credit(bytes: number): void {

@@ -6,14 +6,14 @@ import { Http2Connection } from '../http/http2-connection.ts'
 import type { RequestHandler, RequestListener, ServerStream } from '../http/stream.ts'
 import type { Transport } from '../http/transport.ts'
 import type { HttpClients } from '../io/http-clients.ts'
-import { authorize, type Authorization, type Client } from '../policy/authorization.ts'
+import { type Authorization, authorize, type Client } from '../policy/authorization.ts'
 import { isGrpcContentType } from '../policy/classify.ts'
 import { applyRequestFilters } from '../policy/filters.ts'
 import type { InboundRoute, InboundServer } from '../policy/inbound-policy.ts'
 import { describeMeta } from '../policy/meta.ts'
-import { findHttpRule } from '../policy/route-match.ts'
-import type { RouteHit, RouteTable } from '../policy/route.ts'
 import { HeadView, requestUrl } from '../policy/request-view.ts'
+import type { RouteHit, RouteTable } from '../policy/route.ts'
+import { findHttpRule } from '../policy/route-match.ts'
 import type { RequestMetrics } from '../telemetry/request-metrics.ts'
 import { type Head, Version } from '../wire/head.ts'
 import { token } from '../wire/tokens.ts'
@@ -53,8 +53,20 @@ export interface ServedConnection {
 }
 
 /** Serves `transport` until it closes; `onClosed` is called once. */
-export function serveHttp(transport: Transport, isHttp2: boolean, onRequest: RequestListener, config: HttpServerConfig, onClosed: (error: Error | undefined) => void): ServedConnection {
-  if (isHttp2) return new Http2Connection(transport, config.http2, { onReady() {}, onDraining() {}, onCapacity() {}, onClosed }, onRequest)
+export function serveHttp(
+  transport: Transport,
+  isHttp2: boolean,
+  onRequest: RequestListener,
+  config: HttpServerConfig,
+  onClosed: (error: Error | undefined) => void,
+): ServedConnection {
+  if (isHttp2)
+    return new Http2Connection(
+      transport,
+      config.http2,
+      { onReady() {}, onDraining() {}, onCapacity() {}, onClosed },
+      onRequest,
+    )
   const connection = new Http1ServerConnection(transport, config, { onBadRequest() {}, onClosed }, onRequest)
   return { shutdown: () => connection.shutdown(), tick() {} }
 }
@@ -120,7 +132,14 @@ export class InboundHttp {
 
     const metrics = this.#metricsOf(server, hit.route, authorization)
     const exchange = new InboundExchange(
-      { clients, metrics, isGrpc, isInformational: style.isInformational, nowMs, onError: (error) => recorders.failed(server, error) },
+      {
+        clients,
+        metrics,
+        isGrpc,
+        isInformational: style.isInformational,
+        nowMs,
+        onError: (error) => recorders.failed(server, error),
+      },
       head,
       endStream,
       stream,
@@ -131,7 +150,12 @@ export class InboundHttp {
   }
 
   #metricsOf(server: InboundServer, route: InboundRoute, authorization: Authorization): RequestMetrics {
-    if (this.#lastMetrics === undefined || this.#lastRoute !== route || this.#lastAuthorization !== authorization || this.#lastServer !== server) {
+    if (
+      this.#lastMetrics === undefined ||
+      this.#lastRoute !== route ||
+      this.#lastAuthorization !== authorization ||
+      this.#lastServer !== server
+    ) {
       this.#lastServer = server
       this.#lastRoute = route
       this.#lastAuthorization = authorization

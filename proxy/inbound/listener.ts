@@ -4,12 +4,12 @@
  */
 import { createServer, type Server, type Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import { SocketTransport } from '../io/socket-transport.ts'
+import type { Connector } from '../io/connector.ts'
+import type { HttpClients } from '../io/http-clients.ts'
 import { sniff } from '../io/sniff.ts'
+import { SocketTransport } from '../io/socket-transport.ts'
 import { splice } from '../io/splice.ts'
 import type { MeshTlsServer } from '../io/tls.ts'
-import type { HttpClients } from '../io/http-clients.ts'
-import type { Connector } from '../io/connector.ts'
 import { authorize, type Client, type ClientTls } from '../policy/authorization.ts'
 import type { InboundServer } from '../policy/inbound-policy.ts'
 import { describeMeta } from '../policy/meta.ts'
@@ -22,18 +22,30 @@ import { type HttpServerConfig, InboundHttp, type InboundRecorders, type ServedC
 import type { PortPolicies, PortPolicy, Recheckable } from './port-policies.ts'
 
 /** What a connection looked like on the outside, for counters. */
-export type TlsState = { readonly kind: 'mesh'; readonly identity: string | undefined } | { readonly kind: 'none'; readonly reason: 'no_tls_from_remote' | 'loopback' | 'port_skipped' } | { readonly kind: 'opaque'; readonly sni: string }
+export type TlsState =
+  | { readonly kind: 'mesh'; readonly identity: string | undefined }
+  | { readonly kind: 'none'; readonly reason: 'no_tls_from_remote' | 'loopback' | 'port_skipped' }
+  | { readonly kind: 'opaque'; readonly sni: string }
 
 export interface InboundTelemetry {
   /** Counters of HTTP requests to one address from one kind of client. */
   recorders(target: Address, tls: TlsState): InboundRecorders
   accepted(transport: SocketTransport, target: Address, tls: TlsState, server: InboundServer): void
-  tcpAllowed(target: Address, tls: TlsState, server: InboundServer, authorization: NonNullable<ReturnType<typeof authorize>>): void
+  tcpAllowed(
+    target: Address,
+    tls: TlsState,
+    server: InboundServer,
+    authorization: NonNullable<ReturnType<typeof authorize>>,
+  ): void
   tcpDenied(target: Address, tls: TlsState, server: InboundServer): void
   tcpTerminated(target: Address, tls: TlsState, server: InboundServer): void
   tcpError(target: Address, error: string): void
   transportHeader(session: 'http/1' | 'http/2' | '', port: number, clientId: string): void
-  detected(server: InboundServer, result: 'http/1' | 'http/2' | 'not_http' | 'read_timeout' | 'error', seconds: number): void
+  detected(
+    server: InboundServer,
+    result: 'http/1' | 'http/2' | 'not_http' | 'read_timeout' | 'error',
+    seconds: number,
+  ): void
 }
 
 export interface Address {
@@ -64,7 +76,11 @@ export interface InboundDeps {
   readonly random: () => number
 }
 
-type Hello = { readonly kind: 'not-tls' } | { readonly kind: 'own' } | { readonly kind: 'foreign'; readonly sni: string } | { readonly kind: 'no-sni' }
+type Hello =
+  | { readonly kind: 'not-tls' }
+  | { readonly kind: 'own' }
+  | { readonly kind: 'foreign'; readonly sni: string }
+  | { readonly kind: 'no-sni' }
 
 /** One accepted connection on its way to being served. */
 interface Accepted {
@@ -122,7 +138,9 @@ export class InboundListener {
     socket.once('close', () => this.#sockets.delete(socket))
     const { inboundIps, port } = this.#config
     if (inboundIps.size > 0 && !inboundIps.has(original.ip)) {
-      this.#deps.log.warn(`inbound: a connection to ${original.ip}:${original.port} was closed: the address is none of this pod's (${[...inboundIps].join(', ')})`)
+      this.#deps.log.warn(
+        `inbound: a connection to ${original.ip}:${original.port} was closed: the address is none of this pod's (${[...inboundIps].join(', ')})`,
+      )
       this.#deps.telemetry.tcpError(original, 'unexpected')
       socket.destroy()
       return
@@ -130,7 +148,13 @@ export class InboundListener {
     if (original.port === port) return this.#acceptDirect(socket, original, remoteIp)
     const policy = this.#deps.policies.acquire(original.port)
     socket.once('close', () => this.#deps.policies.release(policy))
-    const accepted: Accepted = { target: original, remoteIp, policy, tls: { kind: 'none' }, state: { kind: 'none', reason: 'no_tls_from_remote' } }
+    const accepted: Accepted = {
+      target: original,
+      remoteIp,
+      policy,
+      tls: { kind: 'none' },
+      state: { kind: 'none', reason: 'no_tls_from_remote' },
+    }
     if (policy.server.protocol.kind === 'opaque') {
       accepted.state = { kind: 'none', reason: 'port_skipped' }
       return this.#forward(socket, accepted)
@@ -212,7 +236,12 @@ export class InboundListener {
     )
   }
 
-  #readHeader(socket: TLSSocket, original: Address, remoteIp: Ip, client: { readonly kind: 'meshTls'; readonly identity: string }): void {
+  #readHeader(
+    socket: TLSSocket,
+    original: Address,
+    remoteIp: Ip,
+    client: { readonly kind: 'meshTls'; readonly identity: string },
+  ): void {
     type Parsed = { readonly header: TransportHeader; readonly consumed: number } | { readonly problem: string }
     const decide = (buf: Buffer): Parsed | undefined => {
       try {
@@ -223,20 +252,43 @@ export class InboundListener {
     }
     socket.on('error', () => {})
     sniff<Parsed>(socket, this.#config.detectTimeoutMs, decide, ({ outcome }) => {
-      const parsed = outcome.kind === 'decided' ? outcome.value : { problem: outcome.kind === 'timeout' ? 'no transport header in time' : 'closed before its transport header' }
+      const parsed =
+        outcome.kind === 'decided'
+          ? outcome.value
+          : {
+              problem:
+                outcome.kind === 'timeout' ? 'no transport header in time' : 'closed before its transport header',
+            }
       if ('problem' in parsed) return this.#refuseDirect(socket, original, parsed.problem)
       const { header, consumed } = parsed
-      if (header.name !== undefined && header.name !== '') return this.#refuseDirect(socket, original, `the gateway target ${header.name} is refused: this proxy is no gateway`)
-      if (header.port === this.#config.port) return this.#refuseDirect(socket, original, 'the transport header names the proxy itself')
+      if (header.name !== undefined && header.name !== '')
+        return this.#refuseDirect(
+          socket,
+          original,
+          `the gateway target ${header.name} is refused: this proxy is no gateway`,
+        )
+      if (header.port === this.#config.port)
+        return this.#refuseDirect(socket, original, 'the transport header names the proxy itself')
       // The header is ours; what follows belongs to the target.
       socket.read(consumed)
       const target = { ip: original.ip, port: header.port }
       const policy = this.#deps.policies.acquire(header.port)
       socket.once('close', () => this.#deps.policies.release(policy))
       const session = header.sessionProtocol
-      this.#deps.telemetry.transportHeader(session === 'http1' ? 'http/1' : session === 'http2' ? 'http/2' : '', header.port, client.identity)
-      const accepted: Accepted = { target, remoteIp, policy, tls: client, state: { kind: 'mesh', identity: client.identity } }
-      if (session === undefined || policy.server.protocol.kind === 'opaque' || policy.server.protocol.kind === 'tls') return this.#forward(socket, accepted)
+      this.#deps.telemetry.transportHeader(
+        session === 'http1' ? 'http/1' : session === 'http2' ? 'http/2' : '',
+        header.port,
+        client.identity,
+      )
+      const accepted: Accepted = {
+        target,
+        remoteIp,
+        policy,
+        tls: client,
+        state: { kind: 'mesh', identity: client.identity },
+      }
+      if (session === undefined || policy.server.protocol.kind === 'opaque' || policy.server.protocol.kind === 'tls')
+        return this.#forward(socket, accepted)
       this.#serveHttp(socket, accepted, session === 'http2')
     })
   }
@@ -272,21 +324,32 @@ export class InboundListener {
     const { server } = accepted.policy
     const startedAtMs = nowMs()
     socket.on('error', () => {})
-    sniff(socket, timeoutMs, (buf) => decided(detectHttp(buf, 0, buf.length)), ({ outcome, bytes }) => {
-      const seconds = (nowMs() - startedAtMs) / 1_000
-      if (outcome.kind === 'decided' && outcome.value !== 'not-http') {
-        telemetry.detected(server, outcome.value === 'http2' ? 'http/2' : 'http/1', seconds)
-        return this.#serveHttp(socket, accepted, outcome.value === 'http2')
-      }
-      telemetry.detected(server, outcome.kind === 'decided' ? 'not_http' : outcome.kind === 'timeout' ? 'read_timeout' : 'error', seconds)
-      if (outcome.kind === 'ended' && bytes === 0) {
+    sniff(
+      socket,
+      timeoutMs,
+      (buf) => decided(detectHttp(buf, 0, buf.length)),
+      ({ outcome, bytes }) => {
+        const seconds = (nowMs() - startedAtMs) / 1_000
+        if (outcome.kind === 'decided' && outcome.value !== 'not-http') {
+          telemetry.detected(server, outcome.value === 'http2' ? 'http/2' : 'http/1', seconds)
+          return this.#serveHttp(socket, accepted, outcome.value === 'http2')
+        }
+        telemetry.detected(
+          server,
+          outcome.kind === 'decided' ? 'not_http' : outcome.kind === 'timeout' ? 'read_timeout' : 'error',
+          seconds,
+        )
+        if (outcome.kind === 'ended' && bytes === 0) {
+          socket.destroy()
+          return
+        }
+        if (allowsOpaque) return this.#forward(socket, accepted)
+        this.#deps.log.info(
+          `inbound ${accepted.target.ip}:${accepted.target.port}: not HTTP, but ${describeMeta(server.meta)} says HTTP/1; the connection was closed`,
+        )
         socket.destroy()
-        return
-      }
-      if (allowsOpaque) return this.#forward(socket, accepted)
-      this.#deps.log.info(`inbound ${accepted.target.ip}:${accepted.target.port}: not HTTP, but ${describeMeta(server.meta)} says HTTP/1; the connection was closed`)
-      socket.destroy()
-    })
+      },
+    )
   }
 
   #serveHttp(socket: Socket, accepted: Accepted, isHttp2: boolean): void {
@@ -316,7 +379,9 @@ export class InboundListener {
     const authorization = authorize(server.authorizations, client)
     if (authorization === undefined) {
       telemetry.tcpDenied(target, state, server)
-      log.info(`inbound ${target.ip}:${target.port}: ${describeMeta(server.meta)} allows no connection from ${socket.remoteAddress}`)
+      log.info(
+        `inbound ${target.ip}:${target.port}: ${describeMeta(server.meta)} allows no connection from ${socket.remoteAddress}`,
+      )
       socket.destroy()
       return
     }
@@ -329,7 +394,9 @@ export class InboundListener {
       recheck: (updated) => {
         if (authorize(updated.authorizations, client) !== undefined) return
         telemetry.tcpTerminated(target, state, updated)
-        log.info(`inbound ${target.ip}:${target.port}: ${describeMeta(updated.meta)} no longer allows an open connection from ${socket.remoteAddress}; it was closed`)
+        log.info(
+          `inbound ${target.ip}:${target.port}: ${describeMeta(updated.meta)} no longer allows an open connection from ${socket.remoteAddress}; it was closed`,
+        )
         socket.destroy()
       },
     }

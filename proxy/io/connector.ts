@@ -11,5 +11,9 @@ export interface ConnectError {
 
 export interface Connector {
   /** Exactly one of the two callbacks is called, later; none after `cancel`. */
-  connect(session: Session, onConnected: (transport: Transport) => void, onFailed: (error: ConnectError) => void): { cancel(): void }
+  connect(
+    session: Session,
+    onConnected: (transport: Transport) => void,
+    onFailed: (error: ConnectError) => void,
+  ): { cancel(): void }
 }

@@ -34,7 +34,13 @@ export class HttpClients {
   lastError: ConnectError | undefined = undefined
 
   /** `onReady`: an HTTP/2 stream may be opened that could not before. */
-  constructor(connector: Connector, config: HttpClientsConfig, nowMs: () => number, random: () => number, onReady: () => void) {
+  constructor(
+    connector: Connector,
+    config: HttpClientsConfig,
+    nowMs: () => number,
+    random: () => number,
+    onReady: () => void,
+  ) {
     this.#connector = connector
     this.#config = config
     this.#nowMs = nowMs

@@ -41,7 +41,11 @@ export class Http1Pool implements Http1ClientOwner {
   }
 
   /** A stream on a new connection; `isPooled` false closes the connection after this request. */
-  openNew(isPooled: boolean, onOpen: (stream: Http1ClientStream) => void, onFailed: (error: ConnectError) => void): Opening {
+  openNew(
+    isPooled: boolean,
+    onOpen: (stream: Http1ClientStream) => void,
+    onFailed: (error: ConnectError) => void,
+  ): Opening {
     return this.#connector.connect(
       'http1',
       (transport: Transport) => {

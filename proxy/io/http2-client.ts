@@ -3,11 +3,12 @@
  *
  * A lost connection is opened again with exponential back-off, so an endpoint becomes ready without a request that waits.
  */
-import type { Backoff } from '../policy/backoff.ts'
+
 import type { Http2Config } from '../http/http2-config.ts'
 import { Http2Connection, type Http2Owner } from '../http/http2-connection.ts'
 import type { Http2Stream } from '../http/http2-stream.ts'
 import type { Transport } from '../http/transport.ts'
+import type { Backoff } from '../policy/backoff.ts'
 import type { ConnectError, Connector } from './connector.ts'
 
 /** Connections to one endpoint when its SETTINGS_MAX_CONCURRENT_STREAMS is not enough; beyond it requests wait. */

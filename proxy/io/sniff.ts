@@ -12,7 +12,10 @@ export type Decide<T> = (buf: Buffer) => T | undefined
 
 export interface Sniffed<T> {
   /** `ended`: the peer closed before a decision; `timeout`: it stayed silent, or what it sent decided nothing. */
-  readonly outcome: { readonly kind: 'decided'; readonly value: T } | { readonly kind: 'timeout' } | { readonly kind: 'ended' }
+  readonly outcome:
+    | { readonly kind: 'decided'; readonly value: T }
+    | { readonly kind: 'timeout' }
+    | { readonly kind: 'ended' }
   /** What was read; it was put back. */
   readonly bytes: number
 }
@@ -21,7 +24,12 @@ export interface Sniffed<T> {
  * Calls `onDone` once; the socket is paused then and owns its bytes again. On `ended` with no byte read there is nothing
  * left to serve.
  */
-export function sniff<T>(socket: Socket, timeoutMs: number, decide: Decide<T>, onDone: (sniffed: Sniffed<T>) => void): void {
+export function sniff<T>(
+  socket: Socket,
+  timeoutMs: number,
+  decide: Decide<T>,
+  onDone: (sniffed: Sniffed<T>) => void,
+): void {
   let seen: Buffer | undefined
   const timer = setTimeout(() => finish({ kind: 'timeout' }), timeoutMs)
   const onData = (data: Buffer): void => {

@@ -87,7 +87,8 @@ export class SocketTransport implements Transport, ByteCounters {
   ensure(bytes: number): void {
     if (this.buf.length - this.at >= bytes) return
     if (this.at > 0) this.#writeOut()
-    this.buf = bytes <= CHUNK_BYTES ? (pool.pop() ?? Buffer.allocUnsafeSlow(CHUNK_BYTES)) : Buffer.allocUnsafeSlow(bytes)
+    this.buf =
+      bytes <= CHUNK_BYTES ? (pool.pop() ?? Buffer.allocUnsafeSlow(CHUNK_BYTES)) : Buffer.allocUnsafeSlow(bytes)
     this.at = 0
   }
 

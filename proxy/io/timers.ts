@@ -2,6 +2,8 @@
 export interface Timers {
   /** Wall clock, for what certificates say. */
   wallMs(): number
+  /** Never runs backwards, for what lasts. */
+  nowMs(): number
   /** Calls `run` once after `delayMs`; calling the result before that takes it back. */
   after(delayMs: number, run: () => void): () => void
 }
@@ -11,6 +13,7 @@ const MAX_DELAY_MS = 2 ** 31 - 1
 
 export const REAL_TIMERS: Timers = {
   wallMs: () => Date.now(),
+  nowMs: () => performance.now(),
   after(delayMs, run) {
     const timer = setTimeout(run, Math.min(delayMs, MAX_DELAY_MS))
     return () => clearTimeout(timer)
@@ -28,6 +31,10 @@ export class FakeTimers implements Timers {
   }
 
   wallMs(): number {
+    return this.#nowMs
+  }
+
+  nowMs(): number {
     return this.#nowMs
   }
 

@@ -3,8 +3,8 @@
  * let go, so that a connection per request does not mean a discovery per request.
  */
 import type { Watch } from '../discovery/discovery.ts'
-import type { BackendTarget } from '../policy/outbound-policy.ts'
 import { endpointKey } from '../policy/endpoint.ts'
+import type { BackendTarget } from '../policy/outbound-policy.ts'
 import type { Backend } from './backend.ts'
 
 export type BalancedTarget = Exclude<BackendTarget, { kind: 'none' }>

@@ -35,7 +35,14 @@ export interface BackendCounters {
 export class Backend {
   /** What is discovered: `name:port`, or the address of a fixed endpoint. */
   readonly name: string
-  readonly counters: BackendCounters = { updatesAdd: 0, updatesRemove: 0, updatesReset: 0, queueRequests: 0, gateOpen: 0, gateShut: 0 }
+  readonly counters: BackendCounters = {
+    updatesAdd: 0,
+    updatesRemove: 0,
+    updatesReset: 0,
+    queueRequests: 0,
+    gateOpen: 0,
+    gateShut: 0,
+  }
   readonly #balancer: P2cBalancer<Endpoint>
   readonly #byAddress = new Map<string, Endpoint>()
   readonly #queueConfig: QueueConfig
@@ -47,7 +54,12 @@ export class Backend {
   /** Set when the control plane refuses the name for good. */
   failure: string | undefined = undefined
 
-  constructor(name: string, queue: QueueConfig, random: () => number, newEndpoint: (meta: EndpointMeta, onReady: () => void) => Endpoint) {
+  constructor(
+    name: string,
+    queue: QueueConfig,
+    random: () => number,
+    newEndpoint: (meta: EndpointMeta, onReady: () => void) => Endpoint,
+  ) {
     this.name = name
     this.#queueConfig = queue
     this.#balancer = new P2cBalancer(random)
@@ -99,7 +111,8 @@ export class Backend {
     if (this.failure !== undefined) return this.failure
     if (this.#byAddress.size === 0) return `${this.name} has no endpoint`
     for (const endpoint of this.#byAddress.values()) {
-      if (endpoint.lastError !== undefined) return `none of ${this.#byAddress.size} endpoints is ready; ${endpoint.lastError.message}`
+      if (endpoint.lastError !== undefined)
+        return `none of ${this.#byAddress.size} endpoints is ready; ${endpoint.lastError.message}`
     }
     return `none of ${this.#byAddress.size} endpoints is ready`
   }

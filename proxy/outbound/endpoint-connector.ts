@@ -9,13 +9,15 @@ import type { ConnectError, Connector, Session } from '../io/connector.ts'
 import { SocketTransport } from '../io/socket-transport.ts'
 import { connectMeshTls } from '../io/tls.ts'
 import type { EndpointMeta } from '../policy/endpoint.ts'
-import { encodeTransportHeader } from '../wire/transport-header.ts'
 import type { TcpMetrics } from '../telemetry/tcp-metrics.ts'
+import { encodeTransportHeader } from '../wire/transport-header.ts'
 
 export interface EndpointConnectorConfig {
   readonly connectTimeoutMs: number
   readonly keepAliveMs: number | undefined
   readonly userTimeoutMs: number | undefined
+  /** Only for tests on one machine: a peer must never make the proxy call what listens for the pod alone. */
+  readonly allowLoopback?: boolean
 }
 
 /** Sets TCP_USER_TIMEOUT; separate because it needs a system call that Node has not. */
@@ -30,7 +32,14 @@ export class EndpointConnector implements Connector {
   readonly #setUserTimeout: SetUserTimeout
 
   /** `isLocal`: the endpoint is this pod itself, which is spoken to in plain text. */
-  constructor(meta: EndpointMeta, isLocal: boolean, config: EndpointConnectorConfig, context: () => SecureContext | undefined, metrics: TcpMetrics, setUserTimeout: SetUserTimeout) {
+  constructor(
+    meta: EndpointMeta,
+    isLocal: boolean,
+    config: EndpointConnectorConfig,
+    context: () => SecureContext | undefined,
+    metrics: TcpMetrics,
+    setUserTimeout: SetUserTimeout,
+  ) {
     this.#meta = meta
     this.#isLocal = isLocal
     this.#config = config
@@ -39,16 +48,30 @@ export class EndpointConnector implements Connector {
     this.#setUserTimeout = setUserTimeout
   }
 
-  connect(session: Session, onConnected: (transport: Transport) => void, onFailed: (error: ConnectError) => void): { cancel(): void } {
+  connect(
+    session: Session,
+    onConnected: (transport: Transport) => void,
+    onFailed: (error: ConnectError) => void,
+  ): { cancel(): void } {
     const { ip, port, identity, opaqueTransportPort, authorityOverride } = this.#meta
     const timeoutMs = this.#config.connectTimeoutMs
-    const keepAliveMs = this.#config.keepAliveMs
+    const { keepAliveMs, allowLoopback } = this.#config
     if (identity === undefined || this.#isLocal) {
-      return connectTcp({ ip, port, timeoutMs, keepAliveMs, onFailed, onConnected: (socket) => onConnected(this.#wrap(new SocketTransport(socket))) })
+      return connectTcp({
+        ip,
+        port,
+        timeoutMs,
+        keepAliveMs,
+        allowLoopback,
+        onFailed,
+        onConnected: (socket) => onConnected(this.#wrap(new SocketTransport(socket))),
+      })
     }
     const context = this.#context()
     if (context === undefined) {
-      const later = setImmediate(() => onFailed({ kind: 'tls', message: 'this proxy has no certificate yet; see the identity log lines' }))
+      const later = setImmediate(() =>
+        onFailed({ kind: 'tls', message: 'this proxy has no certificate yet; see the identity log lines' }),
+      )
       return { cancel: () => clearImmediate(later) }
     }
     const isUri = identity.name.includes('://')
@@ -57,6 +80,7 @@ export class EndpointConnector implements Connector {
       port: opaqueTransportPort ?? port,
       timeoutMs,
       keepAliveMs,
+      allowLoopback,
       serverName: identity.serverName,
       identity: isUri ? { kind: 'uri', uri: identity.name } : { kind: 'dns', name: identity.name },
       context,
@@ -68,7 +92,10 @@ export class EndpointConnector implements Connector {
         else if (opaqueTransportPort !== undefined) {
           // Without the header the bytes would go to whatever the proxy's own port means: never.
           transport.destroy()
-          return onFailed({ kind: 'tls', message: `${ip}:${opaqueTransportPort}: the peer did not agree to a transport header` })
+          return onFailed({
+            kind: 'tls',
+            message: `${ip}:${opaqueTransportPort}: the peer did not agree to a transport header`,
+          })
         }
         onConnected(transport)
       },

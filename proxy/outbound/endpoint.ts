@@ -59,7 +59,10 @@ export class Endpoint implements BalancedEndpoint {
   }
 
   /** A connection for opaque bytes. */
-  connectOpaque(onConnected: (transport: Transport) => void, onFailed: (error: ConnectError) => void): { cancel(): void } {
+  connectOpaque(
+    onConnected: (transport: Transport) => void,
+    onFailed: (error: ConnectError) => void,
+  ): { cancel(): void } {
     return this.#connector.connect('opaque', onConnected, (error) => {
       this.#opaqueError = error
       onFailed(error)

@@ -13,7 +13,12 @@ function error(status: number, grpcCode: number, message: string, closesConnecti
 
 export const errors = {
   failFast: (parent: string, route: string, reason: string, ms: number) =>
-    error(504, DEADLINE_EXCEEDED, `logical service ${parent}: route ${route}: ${reason} within ${ms} ms: service in fail-fast`, true),
+    error(
+      504,
+      DEADLINE_EXCEEDED,
+      `logical service ${parent}: route ${route}: ${reason} within ${ms} ms: service in fail-fast`,
+      true,
+    ),
   loadShed: (parent: string, route: string, reason: string) =>
     error(503, UNAVAILABLE, `logical service ${parent}: route ${route}: ${reason}: service unavailable`, true),
   requestTimeout: (ms: number) => error(504, DEADLINE_EXCEEDED, `request timed out after ${ms} ms`, false),
@@ -21,7 +26,12 @@ export const errors = {
   idleTimeout: (ms: number) => error(504, DEADLINE_EXCEEDED, `no frame in either direction for ${ms} ms`, false),
   profileTimeout: (ms: number) => error(504, DEADLINE_EXCEEDED, `HTTP response timeout after ${ms} ms`, true),
   requiredIdentity: (wanted: string, found: string | undefined) =>
-    error(502, UNAVAILABLE, `request required the identity '${wanted}' but the endpoint has ${found === undefined ? 'none' : `'${found}'`}`, true),
+    error(
+      502,
+      UNAVAILABLE,
+      `request required the identity '${wanted}' but the endpoint has ${found === undefined ? 'none' : `'${found}'`}`,
+      true,
+    ),
   invalidBackend: (route: string) => error(502, UNAVAILABLE, `route ${route}: its backend does not exist`, true),
   noBackend: (route: string) => error(503, UNAVAILABLE, `route ${route} has no backend`, true),
   noRoute: (parent: string) => error(404, NOT_FOUND, `no route of ${parent} matches`, false),
@@ -31,6 +41,7 @@ export const errors = {
   endpointIo: (message: string) => error(502, UNAVAILABLE, message, true),
   connectTimeout: (message: string) => error(504, DEADLINE_EXCEEDED, message, true),
   invalidPolicy: (message: string) => error(500, INTERNAL, `invalid policy: ${message}`, true),
-  tooMuchWaiting: (bytes: number) => error(503, UNAVAILABLE, `more than ${bytes} bytes of the request arrived before an endpoint was ready`, true),
+  tooMuchWaiting: (bytes: number) =>
+    error(503, UNAVAILABLE, `more than ${bytes} bytes of the request arrived before an endpoint was ready`, true),
   badRequest: (message: string) => error(400, INTERNAL, message, true),
 } as const

@@ -4,28 +4,29 @@
  * After the head it only splices. It comes back to a decision in three places: when no endpoint was ready, when an
  * attempt failed in a way that may be repeated, and when a timer fires. All of them go through `#attempt`.
  */
-import type { ConnectError } from '../io/connector.ts'
+
 import { endWithError, type ProxyError, respondError } from '../http/error-response.ts'
 import { dropHopByHop } from '../http/http1-server.ts'
 import { RequestRecord } from '../http/request-record.ts'
 import type { ClientStream, RequestHandler, ResponseHandler, ServerStream } from '../http/stream.ts'
 import type { StreamError } from '../http/stream-error.ts'
+import type { ConnectError } from '../io/connector.ts'
+import { Carriage, type StreamWaiter } from '../io/http-clients.ts'
 import { backoffMs } from '../policy/backoff.ts'
 import { classify, isGrpcContentType, NO_GRPC_STATUS, parseGrpcStatus } from '../policy/classify.ts'
 import { applyRequestFilters, applyResponseFilters } from '../policy/filters.ts'
 import { isRetryableGrpcStatus, isRetryableStatus } from '../policy/outbound-policy.ts'
+import { requestUrl } from '../policy/request-view.ts'
 import { ERROR_NAMES, ErrorCode } from '../wire/connection-error.ts'
 import { Head, Version } from '../wire/head.ts'
 import { token } from '../wire/tokens.ts'
 import type { BackendWaiter } from './backend.ts'
-import { Carriage, type StreamWaiter } from '../io/http-clients.ts'
+import type { OutboundContext } from './context.ts'
 import type { Endpoint } from './endpoint.ts'
 import { errors } from './errors.ts'
 import { HeldResponse } from './held-response.ts'
-import type { OutboundContext } from './context.ts'
 import type { BackendPlan, PlannedRoute, RoutePlan } from './route-plan.ts'
 import type { Ended } from './route-recorder.ts'
-import { requestUrl } from '../policy/request-view.ts'
 
 const METHOD = token(':method')
 const CONTENT_TYPE = token('content-type')
@@ -74,13 +75,21 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
   #hasAnswered = false
   /** The response is complete and counted; the rest of the request still flows. */
   #isResponseDone = false
+  #isTunnel = false
   #held: HeldResponse | undefined = undefined
   #timer: NodeJS.Timeout | undefined = undefined
   #tryTimer: NodeJS.Timeout | undefined = undefined
   #idleTimer: NodeJS.Timeout | undefined = undefined
   isAbandoned = false
 
-  constructor(context: OutboundContext, route: PlannedRoute, head: Head, endStream: boolean, downstream: ServerStream, requiredId: string | undefined) {
+  constructor(
+    context: OutboundContext,
+    route: PlannedRoute,
+    head: Head,
+    endStream: boolean,
+    downstream: ServerStream,
+    requiredId: string | undefined,
+  ) {
     this.#context = context
     this.#route = route
     this.#plan = route.plan
@@ -92,7 +101,7 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
     this.#method = head.get(METHOD) ?? ''
     this.#isUpgrade = !isHttp2 && (head.isUpgrade || this.#method === 'CONNECT')
     this.#requiredId = requiredId
-    const isPooled = head.version !== Version.http10 && (head.find(HOST) !== -1 && head.get(HOST) !== '')
+    const isPooled = head.version !== Version.http10 && head.find(HOST) !== -1 && head.get(HOST) !== ''
     this.#carriage = isHttp2 ? Carriage.http2 : isPooled && !this.#isUpgrade ? Carriage.http1 : Carriage.http1Unpooled
     if (!isHttp2) dropHopByHop(head, this.#isUpgrade)
   }
@@ -135,7 +144,13 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
   #applyFilters(head: Head, backend: BackendPlan): boolean {
     if (this.#plan.filters.length === 0 && backend.filters.length === 0) return false
     for (const filters of [this.#plan.filters, backend.filters]) {
-      const verdict = applyRequestFilters(filters, head, this.#route.match, () => requestUrl(head), this.#context.random)
+      const verdict = applyRequestFilters(
+        filters,
+        head,
+        this.#route.match,
+        () => requestUrl(head),
+        this.#context.random,
+      )
       if (verdict === undefined) continue
       switch (verdict.kind) {
         case 'redirect':
@@ -166,7 +181,8 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
     this.#backend = backend
     // The head of the connection is reused for the next frame: what waits needs its own.
     this.#record ??= new RequestRecord(head, this.#isRequestEnded)
-    if (!backend.backend!.wait(this)) this.#fail(errors.loadShed(this.#context.parentName, this.#plan.name, backend.backend!.reason()))
+    if (!backend.backend!.wait(this))
+      this.#fail(errors.loadShed(this.#context.parentName, this.#plan.name, backend.backend!.reason()))
   }
 
   #sendTo(endpoint: Endpoint, head: Head, nowMs: number): void {
@@ -207,7 +223,8 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
     this.#upstream = stream
     stream.handler = this
     const record = this.#record
-    if (record !== undefined && (record.bytes > 0 || record.trailers !== undefined)) this.#sendRecord(stream, head, record)
+    if (record !== undefined && (record.bytes > 0 || record.trailers !== undefined))
+      this.#sendRecord(stream, head, record)
     else stream.sendHead(head, this.#isRequestEnded)
     this.#armTryTimer()
   }
@@ -319,7 +336,8 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
     const upstream = this.#upstream
     this.#upstream = undefined
     const nowMs = this.#context.nowMs()
-    if (!this.#isResponseDone && (this.#status !== 0 || this.#isLoadOpen)) this.#finish(`h2(${ERROR_NAMES[error.code] ?? 'CANCEL'})`, nowMs)
+    if (!this.#isResponseDone && (this.#status !== 0 || this.#isLoadOpen))
+      this.#finish(`h2(${ERROR_NAMES[error.code] ?? 'CANCEL'})`, nowMs)
     this.#release()
     upstream?.reset(ErrorCode.cancel)
   }
@@ -366,12 +384,14 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
     head.drop(PROXY_ERROR)
     head.drop(PROXY_CONNECTION)
     if (this.#plan.filters.length > 0) applyResponseFilters(this.#plan.filters, head)
-    if (this.#backend !== undefined && this.#backend.filters.length > 0) applyResponseFilters(this.#backend.filters, head)
+    if (this.#backend !== undefined && this.#backend.filters.length > 0)
+      applyResponseFilters(this.#backend.filters, head)
     this.#hasAnswered = true
     const upstream = this.#upstream
     if (endStream) this.#complete()
     this.#downstream.sendHead(head, endStream)
     if (head.status === 101 || (this.#method === 'CONNECT' && head.status < 300 && this.#isUpgrade)) {
+      this.#isTunnel = true
       upstream?.becomeTunnel()
       this.#downstream.becomeTunnel()
     }
@@ -411,7 +431,11 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
       this.#release()
       return this.#downstream.reset(error.code)
     }
-    this.#endAttempt(error.kind === 'connection' || error.kind === 'stale' ? 'unclassified' : `h2(${ERROR_NAMES[error.code] ?? error.code})`)
+    this.#endAttempt(
+      error.kind === 'connection' || error.kind === 'stale'
+        ? 'unclassified'
+        : `h2(${ERROR_NAMES[error.code] ?? error.code})`,
+    )
     if (!this.#hasAnswered && this.#isSafeToRepeat(error) && this.#retrySafely()) return
     if (this.#hasAnswered) return this.#breakResponse(error)
     if (this.#downstream.version === Version.http2 && error.kind === 'reset') {
@@ -467,7 +491,10 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
     this.#endAttempt('')
     upstream?.reset(ErrorCode.cancel)
     this.#held = undefined
-    const delayMs = retry.kind === 'policy' && retry.policy.backoff !== undefined ? backoffMs(retry.policy.backoff, this.#attempts - 1, this.#context.random) : 0
+    const delayMs =
+      retry.kind === 'policy' && retry.policy.backoff !== undefined
+        ? backoffMs(retry.policy.backoff, this.#attempts - 1, this.#context.random)
+        : 0
     if (delayMs === 0) this.#attemptAgain()
     else
       this.#tryTimer = setTimeout(() => {
@@ -528,7 +555,11 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
   /** The attempt took too long to answer; the exchange as a whole may still succeed. */
   #onTryTimeout(ms: number): void {
     if (this.isAbandoned || this.#hasAnswered) return
-    if (this.#canReplay() && this.#plan.retry?.kind === 'policy' && this.#attempts <= this.#plan.retry.policy.maxRetries) {
+    if (
+      this.#canReplay() &&
+      this.#plan.retry?.kind === 'policy' &&
+      this.#attempts <= this.#plan.retry.policy.maxRetries
+    ) {
       this.#status = 0
       this.#retry()
       return
@@ -556,9 +587,10 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
   /** The response ended in order. */
   #complete(): void {
     if (this.#latencyMs === -1) this.#onFirstByte()
-    if (this.#attempts > 1 && this.#plan.retry !== undefined && !this.#isRetryableEnd(true)) this.#plan.recorder.onRetrySuccess()
+    if (this.#attempts > 1 && this.#plan.retry !== undefined && !this.#isRetryableEnd(true))
+      this.#plan.recorder.onRetrySuccess()
     this.#finish('', this.#context.nowMs())
-    if (this.#isRequestEnded || this.#downstream.version !== Version.http2) {
+    if (this.#isRequestEnded || (this.#downstream.version !== Version.http2 && !this.#isTunnel)) {
       const upstream = this.#upstream
       this.#upstream = undefined
       if (!this.#isRequestEnded) upstream?.reset(ErrorCode.noError)
@@ -575,7 +607,8 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
   #breakResponse(error: StreamError): void {
     this.#plan.recorder.onResponse(this.#ended('unclassified', this.#context.nowMs()))
     this.#release()
-    if (this.#isGrpc && error.kind !== 'reset') return endWithError(this.#downstream, errors.endpointIo(error.message), true)
+    if (this.#isGrpc && error.kind !== 'reset')
+      return endWithError(this.#downstream, errors.endpointIo(error.message), true)
     this.#downstream.reset(error.kind === 'reset' ? error.code : ErrorCode.internalError)
   }
 
@@ -603,7 +636,8 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
   }
 
   #ended(error: string, nowMs: number): Ended {
-    const isFailure = error !== '' || classify(this.#status, this.#isGrpc, this.#grpcStatus, this.#plan.responseClasses) === 'failure'
+    const isFailure =
+      error !== '' || classify(this.#status, this.#isGrpc, this.#grpcStatus, this.#plan.responseClasses) === 'failure'
     const elapsedMs = nowMs - this.#attemptAtMs
     return {
       status: this.#status,
@@ -627,7 +661,11 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
 
   #answer(error: ProxyError, fields?: readonly (readonly [string, string])[]): void {
     this.#release()
-    respondError(this.#downstream, error, { isGrpc: this.#isGrpc, isInformational: this.#context.isInformational, ...(fields && { fields }) })
+    respondError(this.#downstream, error, {
+      isGrpc: this.#isGrpc,
+      isInformational: this.#context.isInformational,
+      ...(fields && { fields }),
+    })
   }
 
   #credit(bytes: number): void {

@@ -1,8 +1,8 @@
 /** HTTP from the application: serves a connection in its version and starts an exchange per request. */
 import { drained, respondError } from '../http/error-response.ts'
 import { Http1ServerConnection } from '../http/http1-server.ts'
-import { Http2Connection } from '../http/http2-connection.ts'
 import type { Http2Config } from '../http/http2-config.ts'
+import { Http2Connection } from '../http/http2-connection.ts'
 import type { RequestHandler, ServerStream } from '../http/stream.ts'
 import type { Transport } from '../http/transport.ts'
 import { isGrpcContentType } from '../policy/classify.ts'
@@ -36,16 +36,29 @@ export function serveHttp(
   config: HttpServerConfig,
   onClosed: (error: Error | undefined) => void,
 ): ServedConnection {
-  const onRequest = (head: Head, endStream: boolean, stream: ServerStream): RequestHandler => startExchange(head, endStream, stream, isHttp2, target, context)
+  const onRequest = (head: Head, endStream: boolean, stream: ServerStream): RequestHandler =>
+    startExchange(head, endStream, stream, isHttp2, target, context)
   if (isHttp2) {
-    const connection = new Http2Connection(transport, config.http2, { onReady() {}, onDraining() {}, onCapacity() {}, onClosed }, onRequest)
+    const connection = new Http2Connection(
+      transport,
+      config.http2,
+      { onReady() {}, onDraining() {}, onCapacity() {}, onClosed },
+      onRequest,
+    )
     return connection
   }
   const connection = new Http1ServerConnection(transport, config, { onBadRequest() {}, onClosed }, onRequest)
   return { shutdown: () => connection.shutdown(), tick() {} }
 }
 
-function startExchange(head: Head, endStream: boolean, stream: ServerStream, isHttp2: boolean, target: Target, context: OutboundContext): RequestHandler {
+function startExchange(
+  head: Head,
+  endStream: boolean,
+  stream: ServerStream,
+  isHttp2: boolean,
+  target: Target,
+  context: OutboundContext,
+): RequestHandler {
   const routing = target.routing(isHttp2)
   const route = routing?.find(head)
   if (route === undefined) {
@@ -54,7 +67,9 @@ function startExchange(head: Head, endStream: boolean, stream: ServerStream, isH
     const error =
       routing !== undefined
         ? errors.noRoute(context.parentName)
-        : errors.invalidPolicy(protocol.kind === 'invalid' ? protocol.reason : `${context.parentName} does not serve HTTP`)
+        : errors.invalidPolicy(
+            protocol.kind === 'invalid' ? protocol.reason : `${context.parentName} does not serve HTTP`,
+          )
     context.onError(error)
     respondError(stream, error, { isGrpc, isInformational: context.isInformational })
     return drained(stream)

@@ -98,7 +98,9 @@ export class OutboundListener {
     const { telemetry, log } = this.#deps
     switch (protocol.kind) {
       case 'refused':
-        log.info(`outbound ${target.ip}:${target.port}: the control plane refused the destination (${protocol.reason}); the connection was closed`)
+        log.info(
+          `outbound ${target.ip}:${target.port}: the control plane refused the destination (${protocol.reason}); the connection was closed`,
+        )
         telemetry.tcpError(target, 'unexpected')
         socket.destroy()
         return
@@ -137,7 +139,11 @@ export class OutboundListener {
           telemetry.detected(target.parent, outcome.value === 'http2' ? 'http/2' : 'http/1', seconds)
           return this.#serveHttp(socket, target, outcome.value === 'http2')
         }
-        telemetry.detected(target.parent, outcome.kind === 'decided' ? 'not_http' : outcome.kind === 'timeout' ? 'read_timeout' : 'error', seconds)
+        telemetry.detected(
+          target.parent,
+          outcome.kind === 'decided' ? 'not_http' : outcome.kind === 'timeout' ? 'read_timeout' : 'error',
+          seconds,
+        )
         if (outcome.kind === 'ended' && bytes === 0) {
           socket.destroy()
           return
@@ -158,7 +164,9 @@ export class OutboundListener {
       ({ outcome }) => {
         const sni = outcome.kind === 'decided' && outcome.value.kind === 'hello' ? outcome.value.sni : undefined
         if (sni === undefined) {
-          this.#deps.log.info(`outbound ${target.parentName}: a connection without a TLS server name was closed; its policy routes by SNI`)
+          this.#deps.log.info(
+            `outbound ${target.parentName}: a connection without a TLS server name was closed; its policy routes by SNI`,
+          )
           this.#deps.telemetry.tcpError(target, 'unexpected')
           socket.destroy()
           return

@@ -68,7 +68,9 @@ export class OpaqueForward implements BackendWaiter {
         const nowMs = this.#nowMs()
         endpoint.load.firstByte(nowMs - startedAtMs, nowMs)
         this.isAbandoned = true
-        splice(this.#downstream, upstream, { onEnd: (error) => this.#end.onEnd(error === undefined ? '' : 'unexpected') })
+        splice(this.#downstream, upstream, {
+          onEnd: (error) => this.#end.onEnd(error === undefined ? '' : 'unexpected'),
+        })
         this.#downstream.resume()
       },
       (error) => {

@@ -3,12 +3,12 @@
  * point nothing is decided twice.
  */
 import type { Filter } from '../policy/filter.ts'
+import type { RetryPolicy, Timeouts } from '../policy/outbound-policy.ts'
 import type { ResponseClass } from '../policy/profile.ts'
 import type { RetryBudget } from '../policy/retry-budget.ts'
-import type { RetryPolicy, Timeouts } from '../policy/outbound-policy.ts'
 import type { RouteMatch } from '../policy/route.ts'
 import type { Backend } from './backend.ts'
-import type { RouteRecorder } from './route-recorder.ts'
+import type { BackendRecorder, RouteRecorder } from './route-recorder.ts'
 
 export type RetryPlan =
   /** ServiceProfile: whatever is classified as failure, as often as the budget allows. */
@@ -22,7 +22,7 @@ export interface BackendPlan {
   readonly backend: Backend | undefined
   readonly filters: readonly Filter[]
   readonly weight: number
-  readonly recorder: RouteRecorder['backend'] | undefined
+  readonly recorder: BackendRecorder | undefined
 }
 
 export interface RoutePlan {

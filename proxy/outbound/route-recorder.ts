@@ -23,7 +23,6 @@ export interface BackendRecorder {
 }
 
 export interface RouteRecorder {
-  readonly backend?: BackendRecorder
   onRequest(): void
   onResponse(ended: Ended): void
   /** One attempt, retries included. */

@@ -2,23 +2,30 @@
  * What one policy or profile says, made ready for requests: each route with its backends held open and its counters found.
  * A routing is never changed; a new policy makes a new one, and requests that began on the old one end on it.
  */
+
+import { DECAY_MS, SEED_RTT_MS } from '../policy/balance/peak-ewma.ts'
 import { pickBackend } from '../policy/distribution.ts'
 import type { EndpointMeta } from '../policy/endpoint.ts'
 import type { Filter } from '../policy/filter.ts'
 import { defaultMeta, describeMeta, type Meta } from '../policy/meta.ts'
-import { type HttpPolicy, type HttpRule, NO_TIMEOUTS, type OutboundPolicy, type RouteBackend } from '../policy/outbound-policy.ts'
-import { findProfileRoute } from '../policy/profile-match.ts'
-import type { Profile, ProfileRoute } from '../policy/profile.ts'
-import { RetryBudget } from '../policy/retry-budget.ts'
-import { findHttpRule } from '../policy/route-match.ts'
-import type { RouteHit } from '../policy/route.ts'
 import type { HttpRoute } from '../policy/outbound-policy.ts'
-import { DECAY_MS, SEED_RTT_MS } from '../policy/balance/peak-ewma.ts'
+import {
+  type HttpPolicy,
+  type HttpRule,
+  NO_TIMEOUTS,
+  type OutboundPolicy,
+  type RouteBackend,
+} from '../policy/outbound-policy.ts'
+import type { Profile, ProfileRoute } from '../policy/profile.ts'
+import { findProfileRoute } from '../policy/profile-match.ts'
+import { HeadView } from '../policy/request-view.ts'
+import { RetryBudget } from '../policy/retry-budget.ts'
+import type { RouteHit } from '../policy/route.ts'
+import { findHttpRule } from '../policy/route-match.ts'
 import type { Head } from '../wire/head.ts'
 import type { BackendCache, BalancedTarget } from './backend-cache.ts'
-import { HeadView } from '../policy/request-view.ts'
 import type { BackendPlan, PlannedRoute, RetryPlan, RoutePlan } from './route-plan.ts'
-import type { RouteRecorder } from './route-recorder.ts'
+import type { BackendRecorder, RouteRecorder } from './route-recorder.ts'
 
 /** Content kept for a retry on a service profile's route. */
 const PROFILE_RETRY_BYTES = 65_536
@@ -26,7 +33,12 @@ const PROFILE_RETRY_BYTES = 65_536
 /** Finds the counters of a route; telemetry is the assembly's business. */
 export interface RecorderFactory {
   profileRoute(dst: string, route: ProfileRoute | undefined): RouteRecorder
-  policyRoute(parent: Meta, route: Meta, backends: readonly Meta[], isGrpc: boolean): RouteRecorder & { backends: readonly (RouteRecorder['backend'] | undefined)[] }
+  policyRoute(
+    parent: Meta,
+    route: Meta,
+    backends: readonly Meta[],
+    isGrpc: boolean,
+  ): RouteRecorder & { backends: readonly (BackendRecorder | undefined)[] }
 }
 
 export interface RoutingDeps {
@@ -66,13 +78,19 @@ export class ProfileRouting implements Routing {
     const plan = (route: ProfileRoute | undefined): PlannedRoute => ({
       match: undefined,
       plan: {
-        name: route === undefined || route.name === '' ? `profile ${profile.name}` : `profile ${profile.name} ${route.name}`,
+        name:
+          route === undefined || route.name === ''
+            ? `profile ${profile.name}`
+            : `profile ${profile.name} ${route.name}`,
         filters: [],
         choose,
         backends,
         timeouts: NO_TIMEOUTS,
         headTimeoutMs: route?.timeoutMs,
-        retry: route?.isRetryable && budget !== undefined ? { kind: 'budget', budget, maxRequestBytes: PROFILE_RETRY_BYTES } : undefined,
+        retry:
+          route?.isRetryable && budget !== undefined
+            ? { kind: 'budget', budget, maxRequestBytes: PROFILE_RETRY_BYTES }
+            : undefined,
         responseClasses: route?.responseClasses ?? [],
         budget,
         canonicalName: logical,
@@ -132,7 +150,12 @@ export class PolicyRouting implements Routing {
   #plan(parent: Meta, route: HttpRoute, rule: HttpRule, isGrpc: boolean, deps: RoutingDeps): RoutePlan {
     const { distribution } = rule
     const listed: readonly RouteBackend<Filter>[] = distribution.kind === 'empty' ? [] : distribution.backends
-    const recorder = deps.recorders.policyRoute(parent, route.meta, listed.map(({ backend }) => backend.meta), isGrpc)
+    const recorder = deps.recorders.policyRoute(
+      parent,
+      route.meta,
+      listed.map(({ backend }) => backend.meta),
+      isGrpc,
+    )
     const planOf = new Map<RouteBackend<Filter>, BackendPlan>(
       listed.map((entry, at) => [
         entry,
@@ -150,7 +173,11 @@ export class PolicyRouting implements Routing {
       return backend === undefined || filters.length > 0 || backend.hasReady()
     }
     const only = listed.length === 1 ? planOf.get(listed[0]!) : undefined
-    const retry: RetryPlan | undefined = rule.retry && { kind: 'policy', policy: rule.retry, maxRequestBytes: rule.retry.maxRequestBytes }
+    const retry: RetryPlan | undefined = rule.retry && {
+      kind: 'policy',
+      policy: rule.retry,
+      maxRequestBytes: rule.retry.maxRequestBytes,
+    }
     return {
       name: describeMeta(route.meta),
       filters: rule.filters,
@@ -179,7 +206,10 @@ export function forwardPolicy(endpoint: EndpointMeta): HttpPolicy & { readonly e
   const rule: HttpRule = {
     matches: [],
     filters: [],
-    distribution: { kind: 'firstAvailable', backends: [{ backend: { meta, target: { kind: 'forward', endpoint } }, filters: [], weight: 1 }] },
+    distribution: {
+      kind: 'firstAvailable',
+      backends: [{ backend: { meta, target: { kind: 'forward', endpoint } }, filters: [], weight: 1 }],
+    },
     timeouts: NO_TIMEOUTS,
     retry: undefined,
     allowL5dHeaders: false,
@@ -235,7 +265,10 @@ class Held {
 }
 
 /** A policy as requests of one HTTP version see it; `undefined` when it does not serve HTTP. */
-export function httpPolicyOf(policy: Extract<OutboundPolicy, { kind: 'target' }>, isHttp2: boolean): HttpPolicy | undefined {
+export function httpPolicyOf(
+  policy: Extract<OutboundPolicy, { kind: 'target' }>,
+  isHttp2: boolean,
+): HttpPolicy | undefined {
   switch (policy.protocol.kind) {
     case 'detect':
       return isHttp2 ? policy.protocol.http2 : policy.protocol.http1

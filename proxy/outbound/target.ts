@@ -5,16 +5,23 @@
  * open connections keep the protocol they were accepted with.
  */
 import type { Discovery, Watch } from '../discovery/discovery.ts'
+import { DECAY_MS, SEED_RTT_MS } from '../policy/balance/peak-ewma.ts'
+import { pickBackend } from '../policy/distribution.ts'
 import { type EndpointMeta, plainEndpoint } from '../policy/endpoint.ts'
+import type { ConnectionFilter } from '../policy/filter.ts'
 import { defaultMeta, describeMeta, type Meta } from '../policy/meta.ts'
 import type { Distribution, HttpPolicy, OpaqueRoute, OutboundPolicy, TlsRoute } from '../policy/outbound-policy.ts'
-import type { ConnectionFilter } from '../policy/filter.ts'
 import { type Profile, routesHttp, splitsOpaque } from '../policy/profile.ts'
-import { pickBackend } from '../policy/distribution.ts'
-import { DECAY_MS, SEED_RTT_MS } from '../policy/balance/peak-ewma.ts'
 import type { Backend } from './backend.ts'
 import { type BalancedTarget, targetKey } from './backend-cache.ts'
-import { forwardPolicy, httpPolicyOf, PolicyRouting, ProfileRouting, type Routing, type RoutingDeps } from './routing.ts'
+import {
+  forwardPolicy,
+  httpPolicyOf,
+  PolicyRouting,
+  ProfileRouting,
+  type Routing,
+  type RoutingDeps,
+} from './routing.ts'
 
 /** How connections to the target are served. */
 export type TargetProtocol =
@@ -31,7 +38,11 @@ export type TargetProtocol =
 /** Where an opaque connection goes: to a backend, or nowhere for a reason. */
 export type OpaqueChoice =
   | { readonly kind: 'backend'; readonly backend: Backend }
-  | { readonly kind: 'refused'; readonly error: 'forbidden' | 'invalid_backend' | 'invalid_policy' | 'unexpected'; readonly reason: string }
+  | {
+      readonly kind: 'refused'
+      readonly error: 'forbidden' | 'invalid_backend' | 'invalid_policy' | 'unexpected'
+      readonly reason: string
+    }
 
 type Refusal = { readonly kind: 'refused'; readonly reason: string }
 
@@ -127,8 +138,13 @@ export class Target {
         return this.#chooseRoute(policy.protocol.opaque.route)
       default:
         // An HTTP-only policy on a port its profile calls opaque: the Service itself is the only sensible backend.
-        if (profile !== undefined && profile.name !== '') return this.#held(logicalTarget(`${profile.name}:${this.port}`))
-        return { kind: 'refused', error: 'invalid_policy', reason: `${describeMeta(policy.parent)} serves ${policy.protocol.kind} only` }
+        if (profile !== undefined && profile.name !== '')
+          return this.#held(logicalTarget(`${profile.name}:${this.port}`))
+        return {
+          kind: 'refused',
+          error: 'invalid_policy',
+          reason: `${describeMeta(policy.parent)} serves ${policy.protocol.kind} only`,
+        }
     }
   }
 
@@ -218,19 +234,34 @@ export class Target {
   }
 
   #chooseRoute(route: OpaqueRoute | undefined): OpaqueChoice {
-    if (route === undefined) return { kind: 'refused', error: 'invalid_policy', reason: `${this.parentName} has no route for this connection` }
+    if (route === undefined)
+      return { kind: 'refused', error: 'invalid_policy', reason: `${this.parentName} has no route for this connection` }
     const refusal = refusalOf(route.filters)
     if (refusal !== undefined) return refusal
-    const picked = pickBackend(route.distribution as Distribution<ConnectionFilter>, this.#deps.random, ({ backend, filters }) => {
-      if (backend.target.kind === 'none' || filters.length > 0) return true
-      const choice = this.#held(backend.target)
-      return choice.kind === 'backend' && (choice.backend.hasReady() || route.distribution.kind !== 'randomAvailable')
-    })
-    if (picked === undefined) return { kind: 'refused', error: 'unexpected', reason: `${describeMeta(route.meta)} has no backend that is ready` }
+    const picked = pickBackend(
+      route.distribution as Distribution<ConnectionFilter>,
+      this.#deps.random,
+      ({ backend, filters }) => {
+        if (backend.target.kind === 'none' || filters.length > 0) return true
+        const choice = this.#held(backend.target)
+        return choice.kind === 'backend' && (choice.backend.hasReady() || route.distribution.kind !== 'randomAvailable')
+      },
+    )
+    if (picked === undefined)
+      return {
+        kind: 'refused',
+        error: 'unexpected',
+        reason: `${describeMeta(route.meta)} has no backend that is ready`,
+      }
     const backendRefusal = refusalOf(picked.filters)
     if (backendRefusal !== undefined) return backendRefusal
     const { target } = picked.backend
-    if (target.kind === 'none') return { kind: 'refused', error: 'invalid_backend', reason: `the backend ${describeMeta(picked.backend.meta)} does not exist` }
+    if (target.kind === 'none')
+      return {
+        kind: 'refused',
+        error: 'invalid_backend',
+        reason: `the backend ${describeMeta(picked.backend.meta)} does not exist`,
+      }
     return this.#held(target)
   }
 
@@ -259,6 +290,10 @@ function refusalOf(filters: readonly ConnectionFilter[]): OpaqueChoice | undefin
     case 'invalid':
       return { kind: 'refused', error: 'invalid_policy', reason: filter.message }
     case 'unsupported':
-      return { kind: 'refused', error: 'invalid_policy', reason: `${filter.what} is not supported by this version of the proxy` }
+      return {
+        kind: 'refused',
+        error: 'invalid_policy',
+        reason: `${filter.what} is not supported by this version of the proxy`,
+      }
   }
 }

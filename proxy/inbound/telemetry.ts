@@ -1,0 +1,180 @@
+/** Finds the counters of the inbound side: once per connection and route, or for what happens rarely at the moment it does. */
+import type { ProxyError } from '../http/error-response.ts'
+import type { SocketTransport } from '../io/socket-transport.ts'
+import type { Authorization } from '../policy/authorization.ts'
+import type { InboundRoute, InboundServer } from '../policy/inbound-policy.ts'
+import {
+  authorizationLabels,
+  INBOUND_APP_LABELS,
+  type InboundTls,
+  inboundEndpointLabels,
+  inboundSourceLabels,
+  inboundTlsLabels,
+  join,
+  type NoTlsReason,
+  routeLabels,
+  serverLabels,
+  targetLabels,
+} from '../telemetry/endpoint-labels.ts'
+import type { Families } from '../telemetry/families.ts'
+import { type Counter, renderLabels } from '../telemetry/metrics.ts'
+import { RequestMetrics } from '../telemetry/request-metrics.ts'
+import { TcpMetrics } from '../telemetry/tcp-metrics.ts'
+import type { InboundRecorders } from './http.ts'
+import type { Address, InboundTelemetry, TlsState } from './listener.ts'
+
+function errorLabel({ status }: ProxyError): string {
+  switch (status) {
+    case 502:
+    case 504:
+      return 'i/o'
+    case 503:
+      return 'loadshed'
+    default:
+      return 'unexpected'
+  }
+}
+
+function labelsOf(tls: TlsState): { readonly tls: InboundTls; readonly reason: NoTlsReason } {
+  switch (tls.kind) {
+    case 'mesh':
+      return {
+        tls: tls.identity === undefined ? { kind: 'tls' } : { kind: 'meshTls', identity: tls.identity },
+        reason: 'no_tls_from_remote',
+      }
+    case 'none':
+      return { tls: { kind: 'none' }, reason: tls.reason }
+    case 'opaque':
+      return { tls, reason: 'no_tls_from_remote' }
+  }
+}
+
+export class InboundMetrics implements InboundTelemetry {
+  readonly #families: Families
+  readonly app: TcpMetrics
+
+  constructor(families: Families) {
+    this.#families = families
+    this.app = new TcpMetrics(families.tcp, INBOUND_APP_LABELS)
+  }
+
+  recorders(target: Address, tls: TlsState): InboundRecorders {
+    return new ConnectionRecorders(this.#families, target, tls)
+  }
+
+  accepted(transport: SocketTransport, { ip, port }: Address, tls: TlsState, server: InboundServer): void {
+    const { tls: shown, reason } = labelsOf(tls)
+    new TcpMetrics(this.#families.tcp, inboundSourceLabels(ip, port, shown, reason, server.meta)).opened(transport)
+  }
+
+  tcpAllowed(target: Address, tls: TlsState, server: InboundServer, authorization: Authorization): void {
+    this.#families.inboundAuthz.tcpAllow.child(
+      join(policyLabels(target, server), authorizationLabels(authorization), tlsLabels(tls)),
+    ).value++
+  }
+
+  tcpDenied(target: Address, tls: TlsState, server: InboundServer): void {
+    this.#families.inboundAuthz.tcpDeny.child(join(policyLabels(target, server), tlsLabels(tls))).value++
+  }
+
+  tcpTerminated(target: Address, tls: TlsState, server: InboundServer): void {
+    this.#families.inboundAuthz.tcpTerminate.child(join(policyLabels(target, server), tlsLabels(tls))).value++
+  }
+
+  tcpError({ ip, port }: Address, error: string): void {
+    this.#families.inboundErrors.tcp.child(join(renderLabels([['error', error]]), targetLabels(ip, port))).value++
+  }
+
+  transportHeader(session: 'http/1' | 'http/2' | '', port: number, clientId: string): void {
+    const labels = renderLabels([
+      ['session_protocol', session],
+      ['target_port', `${port}`],
+      ['target_name', ''],
+      ['client_id', clientId],
+    ])
+    this.#families.inboundTransportHeader.child(labels).value++
+  }
+
+  detected(
+    server: InboundServer,
+    result: 'http/1' | 'http/2' | 'not_http' | 'read_timeout' | 'error',
+    seconds: number,
+  ): void {
+    const labels = serverLabels(server.meta, server.meta.port)
+    const { duration, results } = this.#families.detect.inbound
+    duration.child(labels).observe(seconds)
+    results.child(join(renderLabels([['result', result]]), labels)).value++
+  }
+}
+
+/** Counters of the requests of one connection. */
+class ConnectionRecorders implements InboundRecorders {
+  readonly #families: Families
+  readonly #target: Address
+  readonly #tls: TlsState
+  #lastRoute: InboundRoute | undefined = undefined
+  #lastAuthorization: Authorization | undefined = undefined
+  #lastAllowed: Counter | undefined = undefined
+
+  constructor(families: Families, target: Address, tls: TlsState) {
+    this.#families = families
+    this.#target = target
+    this.#tls = tls
+  }
+
+  requests(server: InboundServer, route: InboundRoute, authorization: Authorization): RequestMetrics {
+    const { tls, reason } = labelsOf(this.#tls)
+    const labels = inboundEndpointLabels({
+      ...this.#target,
+      tls,
+      noTlsReason: reason,
+      server: server.meta,
+      route: route.meta,
+      authorization,
+      authority: undefined,
+    })
+    return new RequestMetrics(this.#families.http, labels)
+  }
+
+  allowed(server: InboundServer, route: InboundRoute, authorization: Authorization): void {
+    if (this.#lastAllowed === undefined || this.#lastRoute !== route || this.#lastAuthorization !== authorization) {
+      this.#lastRoute = route
+      this.#lastAuthorization = authorization
+      const labels = join(
+        policyLabels(this.#target, server),
+        routeLabels(route.meta),
+        authorizationLabels(authorization),
+        tlsLabels(this.#tls),
+      )
+      this.#lastAllowed = this.#families.inboundAuthz.httpAllow.child(labels)
+    }
+    this.#lastAllowed.value++
+  }
+
+  denied(server: InboundServer, route: InboundRoute): void {
+    this.#families.inboundAuthz.httpDeny.child(
+      join(policyLabels(this.#target, server), routeLabels(route.meta), tlsLabels(this.#tls)),
+    ).value++
+  }
+
+  notFound(server: InboundServer): void {
+    this.#families.inboundAuthz.routeNotFound.child(join(policyLabels(this.#target, server), tlsLabels(this.#tls)))
+      .value++
+  }
+
+  failed(server: InboundServer, error: ProxyError): void {
+    if (error.status === 403 || error.status === 404) return
+    this.#families.inboundErrors.http.child(
+      join(renderLabels([['error', errorLabel(error)]]), policyLabels(this.#target, server)),
+    ).value++
+  }
+}
+
+function policyLabels({ ip, port }: Address, server: InboundServer): string {
+  return join(targetLabels(ip, port), serverLabels(server.meta, port))
+}
+
+function tlsLabels(state: TlsState): string {
+  const { tls, reason } = labelsOf(state)
+  return inboundTlsLabels(tls, reason)
+}

@@ -1,0 +1,133 @@
+/** Finds the counters of the outbound side. Everything here runs once per connection, endpoint or route. */
+import type { ProxyError } from '../http/error-response.ts'
+import type { SocketTransport } from '../io/socket-transport.ts'
+import type { EndpointMeta } from '../policy/endpoint.ts'
+import type { Meta } from '../policy/meta.ts'
+import type { ProfileRoute } from '../policy/profile.ts'
+import {
+  join,
+  outboundEndpointLabels,
+  outboundPeerLabels,
+  outboundSourceLabels,
+  referenceLabels,
+  targetLabels,
+} from '../telemetry/endpoint-labels.ts'
+import type { Families } from '../telemetry/families.ts'
+import { type Counter, renderLabels } from '../telemetry/metrics.ts'
+import { RequestMetrics } from '../telemetry/request-metrics.ts'
+import { PolicyRouteMetrics, ProfileRouteMetrics } from '../telemetry/route-metrics.ts'
+import { TcpMetrics } from '../telemetry/tcp-metrics.ts'
+import type { Backend } from './backend.ts'
+import type { OutboundTelemetry } from './listener.ts'
+import type { RecorderFactory } from './routing.ts'
+import type { Target } from './target.ts'
+
+/** The `error` label of an answer of the proxy itself. */
+function errorLabel({ status, message }: ProxyError): string {
+  if (message.endsWith('service in fail-fast')) return 'failfast'
+  if (message.endsWith('service unavailable')) return 'loadshed'
+  if (message.startsWith('request required the identity')) return 'identity required'
+  if (status === 504) return 'response timeout'
+  if (status === 502) return 'i/o'
+  return 'unexpected'
+}
+
+export class OutboundMetrics implements OutboundTelemetry, RecorderFactory {
+  readonly #families: Families
+  readonly #sources = new Map<string, TcpMetrics>()
+
+  constructor(families: Families) {
+    this.#families = families
+  }
+
+  /** Counters of one endpoint; `authority` is its logical destination. */
+  endpoint(
+    meta: EndpointMeta,
+    isLocal: boolean,
+    authority: string | undefined,
+  ): { readonly requests: RequestMetrics; readonly tcp: TcpMetrics } {
+    const reason = isLocal ? 'loopback' : 'not_provided_by_service_discovery'
+    const shown = isLocal ? { ...meta, identity: undefined } : meta
+    return {
+      requests: new RequestMetrics(this.#families.http, outboundEndpointLabels(shown, authority, reason)),
+      tcp: new TcpMetrics(this.#families.tcp, outboundPeerLabels(shown, authority, reason)),
+    }
+  }
+
+  // ── OutboundTelemetry ──
+
+  accepted(transport: SocketTransport, target: Target): void {
+    const key = `${target.ip} ${target.port}`
+    let metrics = this.#sources.get(key)
+    if (metrics === undefined) {
+      metrics = new TcpMetrics(this.#families.tcp, outboundSourceLabels(target.ip, target.port))
+      this.#sources.set(key, metrics)
+    }
+    metrics.opened(transport)
+  }
+
+  /** The target was evicted. */
+  forget(target: Target): void {
+    this.#sources.delete(`${target.ip} ${target.port}`)
+  }
+
+  protocol(protocol: 'detect' | 'http/1' | 'http/2' | 'opaq' | 'tls', parent: Meta): void {
+    this.#families.outboundProtocol.child(
+      join(renderLabels([['protocol', protocol]]), referenceLabels('parent', parent)),
+    ).value++
+  }
+
+  detected(parent: Meta, result: 'http/1' | 'http/2' | 'not_http' | 'read_timeout' | 'error', seconds: number): void {
+    const labels = referenceLabels('parent', parent)
+    const { duration, results } = this.#families.detect.outbound
+    duration.child(labels).observe(seconds)
+    results.child(join(renderLabels([['result', result]]), labels)).value++
+  }
+
+  httpError(error: ProxyError): void {
+    this.#families.outboundErrors.http.child([['error', errorLabel(error)]]).value++
+  }
+
+  tcpError(target: Target, error: string): void {
+    this.#families.outboundErrors.tcp.child(
+      join(targetLabels(target.ip, target.port), renderLabels([['error', error]])),
+    ).value++
+  }
+
+  // ── RecorderFactory ──
+
+  profileRoute(dst: string, route: ProfileRoute | undefined): ProfileRouteMetrics {
+    return new ProfileRouteMetrics(this.#families, 'outbound', dst, route?.labels)
+  }
+
+  policyRoute(parent: Meta, route: Meta, backends: readonly Meta[], isGrpc: boolean) {
+    const metrics = new PolicyRouteMetrics(this.#families, isGrpc, parent, route)
+    return Object.assign(metrics, { backends: backends.map((backend) => metrics.backend(backend, parent, route)) })
+  }
+
+  // ── Balancers, read when somebody scrapes ──
+
+  /** Brings the balancer families up to date. */
+  collectBackends(backends: Iterable<Backend>): void {
+    const families = this.#families.balancer.http
+    for (const backend of backends) {
+      const labels = renderLabels([['backend_name', backend.name]])
+      const ready = backend.readyCount
+      families.endpoints.child(join('endpoint_state="pending"', labels)).value = backend.size - ready
+      families.endpoints.child(join('endpoint_state="ready"', labels)).value = ready
+      families.p2cEndpoints.child(labels).value = backend.size
+      families.queueLength.child(labels).value = backend.queueLength
+      const { counters } = backend
+      set(families.p2cUpdates.child(join('op="Reset"', labels)), counters.updatesReset)
+      set(families.p2cUpdates.child(join('op="Add"', labels)), counters.updatesAdd)
+      set(families.p2cUpdates.child(join('op="Remove"', labels)), counters.updatesRemove)
+      set(families.queueRequests.child(labels), counters.queueRequests)
+      set(families.gateOpen.child(labels), counters.gateOpen)
+      set(families.gateShut.child(labels), counters.gateShut)
+    }
+  }
+}
+
+function set(counter: Counter, value: number): void {
+  counter.value = value
+}

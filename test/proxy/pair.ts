@@ -1,0 +1,263 @@
+/**
+ * An outbound and an inbound proxy in this process, joined by mesh TLS on loopback: the assembly without redirect rules and
+ * without a control plane. For tests of what a request goes through; the mesh suite has the real thing.
+ */
+import { once } from 'node:events'
+import type { AddressInfo, Server } from 'node:net'
+import type { Discovery } from '../../proxy/discovery/discovery.ts'
+import { DEFAULT_HTTP2 } from '../../proxy/http/http2-config.ts'
+import { AppConnector } from '../../proxy/inbound/app-connector.ts'
+import { InboundListener, type InboundTelemetry } from '../../proxy/inbound/listener.ts'
+import { PortPolicies } from '../../proxy/inbound/port-policies.ts'
+import { HttpClients } from '../../proxy/io/http-clients.ts'
+import { TestAuthority } from '../../proxy/io/test-authority.ts'
+import { MeshTlsServer, makeSecureContext } from '../../proxy/io/tls.ts'
+import { Backend } from '../../proxy/outbound/backend.ts'
+import { BackendCache } from '../../proxy/outbound/backend-cache.ts'
+import { Endpoint } from '../../proxy/outbound/endpoint.ts'
+import { EndpointConnector } from '../../proxy/outbound/endpoint-connector.ts'
+import { OutboundListener, type OutboundTelemetry } from '../../proxy/outbound/listener.ts'
+import type { RouteRecorder } from '../../proxy/outbound/route-recorder.ts'
+import { Target } from '../../proxy/outbound/target.ts'
+import { TargetCache } from '../../proxy/outbound/target-cache.ts'
+import { type EndpointMeta, plainEndpoint } from '../../proxy/policy/endpoint.ts'
+import { defaultServer, type InboundServer } from '../../proxy/policy/inbound-policy.ts'
+import type { Profile } from '../../proxy/policy/profile.ts'
+
+export const IDENTITY = 'web.shop.serviceaccount.identity.linkerd.cluster.local'
+
+const http = { http2: DEFAULT_HTTP2, maxHeadBytes: 65_536 }
+const clients = {
+  http1: { maxHeadBytes: 65_536, maxIdle: 100, idleTimeoutMs: 3_000 },
+  http2: DEFAULT_HTTP2,
+  backoff: { minMs: 20, maxMs: 1_000, jitter: 0.1 },
+}
+const nowMs = () => performance.now()
+const noMetrics = { onRequest() {}, onResponse() {} } as never
+const noTcp = { opened() {} } as never
+const silent = { info() {}, warn() {}, error() {}, debug() {} } as never
+
+/** Counts what a test asks about. */
+export class Counts {
+  retries = 0
+  noBudget = 0
+  attempts = 0
+}
+
+export interface Pair {
+  /** Where the application dials. */
+  readonly port: number
+  readonly counts: Counts
+  setProfile(profile: Profile | undefined): void
+  setServer(server: InboundServer): void
+  setEndpoints(ports: readonly number[]): void
+  close(): void
+}
+
+export interface PairOptions {
+  /** Ports of the application's replicas. */
+  readonly appPorts: readonly number[]
+  readonly isMeshed?: boolean
+  readonly profile?: Profile
+  readonly detectTimeoutMs?: number
+  readonly failFastTimeoutMs?: number
+}
+
+async function listen(server: Server): Promise<number> {
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return (server.address() as AddressInfo).port
+}
+
+export async function startPair(options: PairOptions): Promise<Pair> {
+  const authority = await TestAuthority.root()
+  const issued = await authority.issue(IDENTITY)
+  const context = makeSecureContext({ key: issued.keyPem, chainPem: issued.chainPem, trustAnchorsPem: authority.pem })
+  const counts = new Counts()
+  const isMeshed = options.isMeshed ?? true
+
+  // ── inbound ──
+  let server = defaultServer('all-unauthenticated', false, [], options.detectTimeoutMs ?? 10_000)
+  const watchers: ((server: InboundServer) => void)[] = []
+  let onProfile: ((profile: Profile | undefined) => void) | undefined
+  const discovery: Discovery = {
+    watchProfile: (_address, onUpdate) => {
+      onProfile = onUpdate
+      setImmediate(onUpdate, options.profile)
+      return { close() {} }
+    },
+    watchOutboundPolicy: (_address, onUpdate) => {
+      setImmediate(onUpdate, undefined)
+      return { close() {} }
+    },
+    watchEndpoints: () => ({ close() {} }),
+    watchPort: (_port, onUpdate) => {
+      watchers.push(onUpdate)
+      return { close() {} }
+    },
+  }
+  const tls = new MeshTlsServer({ localName: IDENTITY, withAlpn: false })
+  const directTls = new MeshTlsServer({ localName: IDENTITY, withAlpn: true })
+  tls.setContext(context)
+  directTls.setContext(context)
+  const telemetry: InboundTelemetry = {
+    recorders: () => ({ requests: () => noMetrics, allowed() {}, denied() {}, notFound() {}, failed() {} }),
+    accepted() {},
+    tcpAllowed() {},
+    tcpDenied() {},
+    tcpTerminated() {},
+    tcpError() {},
+    transportHeader() {},
+    detected() {},
+  }
+  const appConnector = (ip: string, port: number) => new AppConnector(ip, port, 300, noTcp)
+  const appClients = new Map<number, HttpClients>()
+  let inboundPort = 0
+  const policies = new PortPolicies(discovery, 1_000, () => server)
+  const inbound = new InboundListener(
+    {
+      get port() {
+        return inboundPort
+      },
+      localName: IDENTITY,
+      detectTimeoutMs: options.detectTimeoutMs ?? 10_000,
+      inboundIps: new Set(),
+      http,
+    },
+    {
+      originalDestination: () => ({ ip: '127.0.0.1', port: inboundPort }),
+      policies,
+      tls,
+      directTls,
+      appConnector,
+      appClients: (ip, port) => {
+        let known = appClients.get(port)
+        if (known === undefined) {
+          known = new HttpClients(appConnector(ip, port), clients, nowMs, Math.random, () => {})
+          appClients.set(port, known)
+        }
+        return known
+      },
+      telemetry,
+      log: silent,
+      nowMs,
+      random: Math.random,
+    },
+  )
+  inboundPort = await listen(inbound.server)
+
+  // ── outbound ──
+  const meta = (port: number): EndpointMeta =>
+    isMeshed
+      ? {
+          ...plainEndpoint('127.0.0.1', port),
+          identity: { name: IDENTITY, serverName: IDENTITY },
+          protocolHint: 'h2',
+          opaqueTransportPort: inboundPort,
+        }
+      : plainEndpoint('127.0.0.1', port)
+  const backends: Backend[] = []
+  let ports = options.appPorts
+  const cache = new BackendCache(1_000, () => {
+    const backend = new Backend(
+      'web.shop',
+      { capacity: 100, failFastTimeoutMs: options.failFastTimeoutMs ?? 3_000 },
+      Math.random,
+      (endpoint, onReady) =>
+        new Endpoint(
+          endpoint,
+          {
+            connector: new EndpointConnector(
+              endpoint,
+              false,
+              { connectTimeoutMs: 1_000, keepAliveMs: undefined, userTimeoutMs: undefined, allowLoopback: true },
+              () => context,
+              noTcp,
+              () => {},
+            ),
+            http: clients,
+            nowMs,
+            random: Math.random,
+            metrics: noMetrics,
+            seedRttMs: 30,
+            decayMs: 10_000,
+            isUpgradeable: isMeshed,
+          },
+          onReady,
+        ),
+    )
+    backends.push(backend)
+    backend.update({ kind: 'reset', endpoints: ports.map(meta) })
+    return { backend, watch: undefined }
+  })
+  const recorder: RouteRecorder = {
+    onRequest() {},
+    onResponse() {},
+    onAttempt: () => void counts.attempts++,
+    onAttemptResponse() {},
+    onRetry: () => void counts.retries++,
+    onRetrySuccess() {},
+    onRetryLimit() {},
+    onRetryOverflow() {},
+    onNoBudget: () => void counts.noBudget++,
+  }
+  const deps = {
+    cache,
+    recorders: { profileRoute: () => recorder, policyRoute: () => ({ ...recorder, backends: [undefined] }) },
+    random: Math.random,
+    nowMs,
+  }
+  const targets = new TargetCache(1_000, (ip, port) => {
+    const target = new Target(ip, port, deps)
+    target.start(discovery, `${ip}:${port}`, true)
+    return target
+  })
+  const outboundTelemetry: OutboundTelemetry = {
+    accepted() {},
+    protocol() {},
+    detected() {},
+    httpError() {},
+    tcpError() {},
+  }
+  const outbound = new OutboundListener(
+    {
+      detectTimeoutMs: options.detectTimeoutMs ?? 10_000,
+      failFastTimeoutMs: options.failFastTimeoutMs ?? 3_000,
+      isInformational: true,
+      http,
+    },
+    {
+      originalDestination: () => ({ ip: '127.0.0.1', port: options.appPorts[0] ?? 9 }),
+      targets,
+      telemetry: outboundTelemetry,
+      log: silent,
+      nowMs,
+      random: Math.random,
+    },
+  )
+  const port = await listen(outbound.server)
+
+  return {
+    port,
+    counts,
+    setProfile: (profile) => onProfile?.(profile),
+    setServer(updated) {
+      server = updated
+      for (const watcher of watchers) watcher(updated)
+    },
+    setEndpoints(updated) {
+      ports = updated
+      for (const backend of backends) backend.update({ kind: 'reset', endpoints: ports.map(meta) })
+    },
+    close() {
+      outbound.shutdown()
+      outbound.destroy()
+      inbound.shutdown()
+      inbound.destroy()
+      targets.closeAll()
+      cache.closeAll()
+      policies.closeAll()
+      for (const known of appClients.values()) known.close()
+    },
+  }
+}
