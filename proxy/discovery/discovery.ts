@@ -23,7 +23,10 @@ export interface Discovery {
   /** Destination.GetProfile of `ip:port`; `undefined` when the control plane says that there is no profile. */
   watchProfile(address: string, onUpdate: (profile: Profile | undefined) => void): Watch
   /** OutboundPolicies.Watch of `ip:port`; `undefined` for NOT_FOUND and UNIMPLEMENTED; `refused` ends the watch. */
-  watchOutboundPolicy(address: string, onUpdate: (policy: OutboundPolicy | undefined | { readonly kind: 'refused'; readonly reason: string }) => void): Watch
+  watchOutboundPolicy(
+    address: string,
+    onUpdate: (policy: OutboundPolicy | undefined | { readonly kind: 'refused'; readonly reason: string }) => void,
+  ): Watch
   /** Destination.Get of `name:port`; `onFailed` when the control plane refuses for good. */
   watchEndpoints(path: string, onUpdate: (update: EndpointUpdate) => void, onFailed: (reason: string) => void): Watch
   /** InboundServerPolicies.WatchPort of this workload. */
