@@ -1,0 +1,51 @@
+/**
+ * Plain TCP load: on each connection `bodyBytes` go out, as many come back, and again. The origin answers when it has
+ * all of them, so both directions carry the same amount.
+ */
+import { connect } from 'node:net'
+import type { Load } from './load.ts'
+
+const CHUNK_BYTES = 65_536
+const ZEROS = Buffer.alloc(CHUNK_BYTES)
+
+export const startTcpLoad: Load = ({ host, port, connections, bodyBytes }, recorder) => {
+  const sockets = Array.from({ length: connections }, () => {
+    const socket = connect({ host, port, noDelay: true })
+    let startedAtMs = 0
+    let toSend = 0
+    let toReceive = 0
+    const send = () => {
+      while (toSend > 0) {
+        const bytes = Math.min(toSend, CHUNK_BYTES)
+        toSend -= bytes
+        if (!socket.write(ZEROS.subarray(0, bytes))) return
+      }
+    }
+    const start = () => {
+      startedAtMs = performance.now()
+      toSend = bodyBytes
+      toReceive = bodyBytes
+      send()
+    }
+    socket.on('connect', start)
+    socket.on('drain', send)
+    socket.on('data', (chunk: Buffer) => {
+      toReceive -= chunk.length
+      if (toReceive > 0) return
+      if (toReceive < 0) return void socket.destroy(new Error('more came back than was sent'))
+      recorder.success(performance.now() - startedAtMs, 2 * bodyBytes)
+      start()
+    })
+    let reason = 'the connection was closed'
+    socket.on('error', (error) => {
+      reason = error.message
+    })
+    socket.on('close', () => recorder.failure(reason))
+    return socket
+  })
+  return {
+    stop() {
+      for (const socket of sockets) socket.removeAllListeners('close').destroy()
+    },
+  }
+}
