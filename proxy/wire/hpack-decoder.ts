@@ -13,14 +13,19 @@ import { Encoding, FLAG, type Head, Version } from './head.ts'
 import { type DynamicEntry, DynamicTable } from './hpack-dynamic.ts'
 import { STATIC_LENGTH, STATIC_TOKENS, STATIC_VALUES, tokenOfCodedName } from './hpack-static.ts'
 import { checkHuffmanValue, decodeHuffmanInto, HUFFMAN_INVALID, maxDecodedBytes } from './huffman.ts'
+import { STEP_NOT_AUTHORITY, STEP_NOT_NAME, STEP_NOT_TARGET } from './huffman-tables.ts'
 import { MessageCheck, type MessageKind, RULES, Rule } from './message-check.ts'
-import { OTHER, TOKEN_NAME_BYTES, tokenOf } from './tokens.ts'
+import { OTHER, TOKEN_NAME_BYTES, TOKEN_NAMES, token, tokenOf } from './tokens.ts'
 
 const FIELD_OVERHEAD_BYTES = 32
 /** Room for decoded names and pseudo-fields that most blocks need, beside the block itself. */
 const DECODED_SLACK_BYTES = 256
 const DEFAULT_MAX_LIST_BYTES = 65_536
 const NAME_LENGTHS = Uint8Array.from(TOKEN_NAME_BYTES, (name) => name.length)
+/** By token: what a decoded pseudo-field must not have; the others are short and checked afterwards. */
+const FORBIDDEN = new Uint8Array(NAME_LENGTHS.length)
+FORBIDDEN[token(':path')] = STEP_NOT_TARGET
+FORBIDDEN[token(':authority')] = STEP_NOT_AUTHORITY
 const HUFFMAN_BIT = 0x80
 
 export class HpackDecoder {
@@ -36,6 +41,8 @@ export class HpackDecoder {
   #nameStart = 0
   #nameEnd = 0
   #hasRegular = false
+  /** The characters of the value read last were looked at while it was decoded. */
+  #isVetted = false
   #blockBytes = 0
 
   /**
@@ -94,6 +101,7 @@ export class HpackDecoder {
     }
     const known = STATIC_TOKENS[index]!
     const value = STATIC_VALUES[index]!
+    this.#isVetted = true
     // Entries of the static table are at most 126 behind the first byte, so an indexed one is always a single byte.
     head.ensure(value.length)
     const valueStart = head.end
@@ -108,6 +116,7 @@ export class HpackDecoder {
       return
     }
     this.#appendName(head, entry)
+    this.#isVetted = false
     head.ensure(entry.value.length)
     const valueStart = head.end
     head.end = copyBytes(entry.value, 0, entry.value.length, head.bytes, valueStart)
@@ -137,24 +146,24 @@ export class HpackDecoder {
     this.#at = to
     const isCoded = (buf[lengthAt]! & HUFFMAN_BIT) !== 0
     let flags = !isIndexing && (first & 0x10) !== 0 ? FLAG.neverIndexed : 0
-    let decodedLength = valueLength
-    if (isCoded) {
-      decodedLength = checkHuffmanValue(buf, from, to)
-      if (decodedLength === HUFFMAN_INVALID) throw compressionError('a value has an invalid Huffman code (§5.2)')
-      flags |= FLAG.huffmanValue
-    }
-    if (isCoded ? decodedLength < 0 : !isFieldValue(buf, from, to)) malformed(head, ILLEGAL_VALUE_TEXT)
-    if (isIndexing && this.#table.maxBytes > 0) this.#insert(head, buf, from, to, isCoded)
     let valueStart = from - start
     let valueEnd = to - start
-    if (isCoded && RULES[this.#token] === Rule.pseudo) {
-      flags &= ~FLAG.huffmanValue
-      head.ensure(maxDecodedBytes(valueLength) + 1)
+    let decodedLength = valueLength
+    this.#isVetted = isCoded
+    if (!isCoded) {
+      if (!isFieldValue(buf, from, to)) malformed(head, ILLEGAL_VALUE_TEXT)
+    } else if (RULES[this.#token] === Rule.pseudo) {
       valueStart = head.end
-      valueEnd = decodeHuffmanInto(buf, from, to, head.bytes, valueStart)
+      valueEnd = this.#decodeInto(head, buf, from, to, FORBIDDEN[this.#token]!)
       decodedLength = valueEnd - valueStart
       head.end = valueEnd
+    } else {
+      decodedLength = checkHuffmanValue(buf, from, to)
+      if (decodedLength === HUFFMAN_INVALID) throw compressionError(INVALID_CODE_TEXT)
+      if (decodedLength < 0) malformed(head, ILLEGAL_VALUE_TEXT)
+      flags |= FLAG.huffmanValue
     }
+    if (isIndexing && this.#table.maxBytes > 0) this.#insert(head, buf, from, to, isCoded)
     const encodedFrom = isCopyable ? encodedStart - start : -1
     const encodedTo = isCopyable ? to - start : -1
     this.#push(
@@ -183,18 +192,28 @@ export class HpackDecoder {
       this.#nameStart = -1
       this.#nameEnd = -1
       if (this.#token !== OTHER) return
-      head.ensure(maxDecodedBytes(length) + 1)
-      const decodedEnd = decodeHuffmanInto(buf, from, to, head.bytes, head.end)
-      if (decodedEnd < 0) throw compressionError('a name has an invalid Huffman code (§5.2)')
       this.#nameStart = head.end
-      this.#nameEnd = decodedEnd
-      head.end = decodedEnd
+      this.#nameEnd = this.#decodeInto(head, buf, from, to, STEP_NOT_NAME)
+      head.end = this.#nameEnd
+      if (length === 0) checkName(head, 0, 0)
     } else {
       this.#nameStart = from - start
       this.#nameEnd = to - start
       this.#token = tokenOf(buf, from, to)
+      if (this.#token === OTHER) checkName(head, this.#nameStart, this.#nameEnd)
     }
-    if (this.#token === OTHER) checkName(head, this.#nameStart, this.#nameEnd)
+  }
+
+  /** Decodes a string behind `head.end` and returns its end; `forbidden` characters make the message malformed. */
+  #decodeInto(head: Head, buf: Uint8Array, from: number, to: number, forbidden: number): number {
+    head.ensure(maxDecodedBytes(to - from) + 1)
+    let end = decodeHuffmanInto(buf, from, to, head.bytes, head.end, forbidden)
+    if (end >= 0) return end
+    if (end === HUFFMAN_INVALID) throw compressionError(INVALID_CODE_TEXT)
+    end = decodeHuffmanInto(buf, from, to, head.bytes, head.end)
+    if (forbidden === STEP_NOT_NAME) checkName(head, head.end, end)
+    else malformed(head, `${TOKEN_NAMES[this.#token]} has an illegal character`)
+    return end
   }
 
   /** Takes the name of an entry, with bytes of its own in the head when no token stands for it. */
@@ -231,7 +250,7 @@ export class HpackDecoder {
     const index = head.push(known, nameStart, nameEnd, valueStart, valueEnd, flags, encodedStart, encodedEnd)
     const rule = RULES[known]!
     if (rule === Rule.pseudo) {
-      const problem = this.#check.pseudo(head, known, this.#hasRegular, valueStart, valueEnd)
+      const problem = this.#check.pseudo(head, known, this.#hasRegular, this.#isVetted, valueStart, valueEnd)
       if (problem !== undefined) malformed(head, problem)
       return
     }
@@ -303,6 +322,7 @@ export class HpackDecoder {
   }
 }
 
+const INVALID_CODE_TEXT = 'a string has an invalid Huffman code (§5.2)'
 const ILLEGAL_VALUE_TEXT = 'a field value has NUL, CR, LF, or a space at its end'
 
 function checkName(head: Head, start: number, end: number): void {

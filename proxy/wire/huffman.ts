@@ -118,9 +118,17 @@ function hasSpaceAtEnds(buf: Uint8Array, start: number, end: number): boolean {
  * Decodes `buf[start, end)` to `out[at…]`. The caller has made room for `maxDecodedBytes`; the byte behind the decoded
  * string may be overwritten too.
  *
- * @returns the offset behind the decoded string, or -1 when the code is invalid
+ * @param forbidden a `STEP_NOT_…` flag: symbols that must not occur
+ * @returns the offset behind the decoded string, `HUFFMAN_INVALID`, or `ILLEGAL_VALUE` when a forbidden symbol occurred
  */
-export function decodeHuffmanInto(buf: Uint8Array, start: number, end: number, out: Uint8Array, at: number): number {
+export function decodeHuffmanInto(
+  buf: Uint8Array,
+  start: number,
+  end: number,
+  out: Uint8Array,
+  at: number,
+  forbidden = 0,
+): number {
   let state = 0
   let flags = 0
   for (let from = start; from < end; from++) {
@@ -133,7 +141,8 @@ export function decodeHuffmanInto(buf: Uint8Array, start: number, end: number, o
     state = entry & STEP_STATE
     flags |= entry
   }
-  return (flags & STEP_INVALID) !== 0 || IS_END[state >> 8] === 0 ? -1 : at
+  if ((flags & STEP_INVALID) !== 0 || IS_END[state >> 8] === 0) return HUFFMAN_INVALID
+  return (flags & forbidden) === 0 ? at : ILLEGAL_VALUE
 }
 
 let scratch = Buffer.allocUnsafeSlow(1024)

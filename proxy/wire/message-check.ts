@@ -45,10 +45,18 @@ export class MessageCheck {
   }
 
   /**
-   * A pseudo-field whose decoded value is `bytes[start, end)`; `isLate` when a regular field came before it.
+   * A pseudo-field whose decoded value is `bytes[start, end)`; `isLate` when a regular field came before it, `isVetted`
+   * when the characters of a path or an authority were checked already.
    * @returns what is wrong with it
    */
-  pseudo(head: Head, known: number, isLate: boolean, start: number, end: number): string | undefined {
+  pseudo(
+    head: Head,
+    known: number,
+    isLate: boolean,
+    isVetted: boolean,
+    start: number,
+    end: number,
+  ): string | undefined {
     const name = TOKEN_NAMES[known]!
     const allowed = this.#kind === 'request' ? REQUEST_PSEUDO : this.#kind === 'response' ? bit(STATUS) : 0
     if ((allowed & bit(known)) === 0)
@@ -56,7 +64,7 @@ export class MessageCheck {
     if (isLate) return `${name} came behind a regular field`
     if ((this.#seen & bit(known)) !== 0) return `${name} came twice`
     this.#seen |= bit(known)
-    return isPseudoValue(head, known, start, end) ? undefined : `${name} has an illegal value`
+    return isPseudoValue(head, known, isVetted, start, end) ? undefined : `${name} has an illegal value`
   }
 
   /** A regular field with a rule; its value may still be coded. Returns what is wrong with it. */
@@ -106,16 +114,16 @@ export class MessageCheck {
   }
 }
 
-function isPseudoValue(head: Head, known: number, start: number, end: number): boolean {
+function isPseudoValue(head: Head, known: number, isVetted: boolean, start: number, end: number): boolean {
   const bytes = head.bytes
   switch (known) {
     case PATH: {
       const first = bytes[start]
       const isPath = start < end && (first === 0x2f || (first === 0x2a && end - start === 1))
-      return isPath && isTargetText(bytes, start, end)
+      return isPath && (isVetted || isTargetText(bytes, start, end))
     }
     case AUTHORITY:
-      return isAuthority(bytes, start, end)
+      return isVetted || isAuthority(bytes, start, end)
     case SCHEME:
       return isScheme(bytes, start, end)
     case STATUS: {
