@@ -1,4 +1,5 @@
 /** What the policy API says about one port of this pod, as read-only data. */
+import type { DefaultPolicy } from '../../api/vocabulary.ts'
 import type { Authentication, Authorization } from './authorization.ts'
 import type { Filter } from './filter.ts'
 import { defaultMeta, type InvalidPolicy, type Meta } from './meta.ts'
@@ -34,17 +35,6 @@ export interface InboundRule extends Rule {
   /** Applied after authorization. */
   readonly filters: readonly Filter[]
 }
-
-/** `LINKERD2_PROXY_INBOUND_DEFAULT_POLICY`. */
-export const DEFAULT_POLICIES = [
-  'all-unauthenticated',
-  'all-authenticated',
-  'cluster-unauthenticated',
-  'cluster-authenticated',
-  'deny',
-  'audit',
-] as const
-export type DefaultPolicy = (typeof DEFAULT_POLICIES)[number]
 
 const ALL_NETWORKS: readonly Network[] = [network('0.0.0.0/0'), network('::/0')]
 

@@ -1,8 +1,9 @@
 /** A head as route matches and redirects look at it; parts are decoded when they are asked for. */
-import type { RequestUrl } from './filters.ts'
-import type { RequestView } from './route-match.ts'
+
 import type { Head } from '../wire/head.ts'
 import { token } from '../wire/tokens.ts'
+import type { RequestUrl } from './filters.ts'
+import type { RequestView } from './route-match.ts'
 
 const METHOD = token(':method')
 const SCHEME = token(':scheme')

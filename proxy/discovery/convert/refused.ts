@@ -5,6 +5,7 @@
 import type { Duration } from '@bufbuild/protobuf/wkt'
 import { msFromDuration } from '../../../api/duration.ts'
 import type { InvalidPolicy } from '../../policy/meta.ts'
+import { MAX_TIMER_MS } from '../../policy/timer-limit.ts'
 
 /** The message says what is wrong and, read from the outside in, where. */
 export class Refused extends Error {}
@@ -39,7 +40,7 @@ export function durationMs(duration: Duration | undefined, what: string): number
   if (duration === undefined) return undefined
   const ms = msFromDuration(duration)
   if (ms === undefined) throw new Refused(`${what} is not a duration: ${duration.seconds} s ${duration.nanos} ns`)
-  return ms
+  return Math.min(ms, MAX_TIMER_MS)
 }
 
 /** A duration that has to be there. */
