@@ -432,6 +432,35 @@ test('bytes that are no TLS, and a client that leaves', async (t) => {
   }
 })
 
+test('a client that resets, before and after the handshake', async (t) => {
+  const { port, heard, closed } = await listen(t, serverWith(web))
+  const socket = netConnect({ port, host: '127.0.0.1' })
+  await once(socket, 'connect')
+  socket.write(Buffer.from('160301', 'hex'))
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  socket.resetAndDestroy()
+  await closed
+  t.match(heard.failures, [/ECONNRESET|hang up/])
+
+  // Behind a relay, since only a plain TCP socket can be reset.
+  const second = await listen(t, serverWith(web))
+  const relayed: Socket[] = []
+  const relay = createServer((client) => {
+    const upstream = netConnect({ port: second.port, host: '127.0.0.1' })
+    relayed.push(upstream)
+    client.pipe(upstream).pipe(client)
+    for (const one of [client, upstream]) one.on('error', () => {})
+  })
+  await listening(relay)
+  t.teardown(() => relay.close())
+  const outcome = await dialTls((relay.address() as AddressInfo).port, { issued: cart })
+  await second.closed
+  if (!('socket' in outcome)) return t.fail(outcome.message)
+  relayed[0]!.resetAndDestroy()
+  await once(second.heard.sockets[0]!, 'close')
+  outcome.socket.destroy()
+})
+
 test('connectTcp tells one outcome', async (t) => {
   const listener = createServer((socket) => socket.end())
   await listening(listener)

@@ -165,6 +165,8 @@ export class MeshTlsServer {
       setImmediate(onFailed, new Error(`no certificate for ${this.#localName} yet; see the identity log lines`))
       return
     }
+    // What happens to the connection is heard on the TLS socket.
+    socket.on('error', ignore)
     // A flowing socket without listeners would drop what is put back.
     socket.pause()
     if (firstBytes !== undefined && firstBytes.length > 0) socket.unshift(firstBytes)
@@ -178,7 +180,7 @@ export class MeshTlsServer {
     const problem = this.#problemOf(socket)
     if (problem !== undefined) {
       // Whatever is still under way on this socket interests nobody.
-      socket.on('error', () => {})
+      socket.on('error', ignore)
       socket.destroy()
       accepting.onFailed(problem)
     } else accepting.onSecure(socket, clientOf(socket))
@@ -211,6 +213,8 @@ export class MeshTlsServer {
     return accepting
   }
 }
+
+function ignore(): void {}
 
 /** The identity of a client is the first DNS or URI name of its certificate; a certificate without one is nobody's. */
 function clientOf(socket: TLSSocket): MeshTlsClient {
