@@ -1,4 +1,5 @@
 /** The little that the demo's HTTP servers share: reading a body with a bound, answering JSON. */
+import { isDraining } from './lifecycle.js'
 
 /** No request of the demo carries more; above it the answer is 413. */
 const MAX_BODY_BYTES = 65_536
@@ -28,6 +29,10 @@ export async function readJson(request) {
 
 export function sendJson(response, status, value) {
   const body = `${JSON.stringify(value)}\n`
-  response.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) })
+  response.writeHead(status, {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(body),
+    ...(isDraining() ? { connection: 'close' } : {}),
+  })
   response.end(body)
 }

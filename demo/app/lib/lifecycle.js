@@ -9,12 +9,18 @@ import process from 'node:process'
 /** Longest time a request in flight may keep the program alive; below Kubernetes' 30 s grace period. */
 const DRAIN_MS = 20_000
 
+let isStopping = false
+
+/** Whether the program is about to end: answers then ask the client to open its next connection elsewhere. */
+export function isDraining() {
+  return isStopping
+}
+
 /** Runs `drain` once, on SIGTERM or SIGINT, and exits when it has finished. */
 export function onShutdown(name, drain) {
-  let isDraining = false
   const stop = async (signal) => {
-    if (isDraining) return
-    isDraining = true
+    if (isStopping) return
+    isStopping = true
     log(name, `${signal}: finishing what is in flight`)
     setTimeout(() => {
       log(name, `gave up on what was in flight after ${DRAIN_MS} ms`)
@@ -27,7 +33,7 @@ export function onShutdown(name, drain) {
   process.on('SIGINT', stop)
 }
 
-/** Closes a `node:http` server: new requests on kept-alive connections are told to come back elsewhere. */
+/** Closes a `node:http` server; its kept-alive connections end with the answer they are waiting for. */
 export function closeHttp(server) {
   return new Promise((resolve) => {
     server.close(() => resolve())
