@@ -4,8 +4,7 @@
  */
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
@@ -13,7 +12,7 @@ import { type BenchCase, CASES } from './cases.ts'
 import type { LoadResult } from './load/load.ts'
 import { median, runLoad, sideOf, type Timing } from './measure.ts'
 import { type Pair, startPeer } from './peer.ts'
-import { createPods, PEER_VIP, podNamed, removePods, spawnIn, WEFT_VIP } from './pods.ts'
+import { createPods, PEER_VIP, podNamed, RUN_FOLDER, removePods, spawnIn, takeRunFolder, WEFT_VIP } from './pods.ts'
 import { privateBytes } from './process-stat.ts'
 import { type CaseResult, caseResult, formatReport, type MemoryResult } from './report.ts'
 import { missingRequirement } from './requirements.ts'
@@ -60,8 +59,8 @@ async function main(): Promise<number> {
   const missing = missingRequirement()
   if (missing !== undefined) throw new Error(`bench: ${missing}`)
 
-  const bed: Bed = { folder: mkdtempSync(join(tmpdir(), 'weft-bench-')), children: [] }
-  chmodSync(bed.folder, 0o755)
+  takeRunFolder()
+  const bed: Bed = { folder: RUN_FOLDER, children: [] }
   const interrupted = new Promise<never>((_, reject) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
       process.once(signal, () => reject(new Error(`bench: ended by ${signal}`)))
@@ -77,7 +76,6 @@ async function main(): Promise<number> {
   } finally {
     for (const child of bed.children) child.kill('SIGKILL')
     await removePods()
-    rmSync(bed.folder, { recursive: true, force: true })
   }
 }
 

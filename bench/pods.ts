@@ -4,14 +4,17 @@
  * a killed run left behind is taken away at the next start.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { Port, PROXY_UID } from '../api/vocabulary.ts'
 import { applyRules } from '../injector/rules/apply.ts'
 import type { RedirectConfig } from '../injector/rules/redirect-rules.ts'
 import { runInNamespace, runProgram } from '../injector/rules/run.ts'
 
 const PREFIX = 'weft-bench'
-const LOCK_FILE = '/run/weft-bench.pid'
+/** Files of a run; one place, so that the next run finds what a killed one left. */
+export const RUN_FOLDER = '/run/weft-bench'
+const LOCK_FILE = join(RUN_FOLDER, 'pid')
 const NETNS_DIR = '/run/netns'
 
 /** The namespace of the bridge; the control plane runs here. */
@@ -48,7 +51,6 @@ const RULES: RedirectConfig = {
 
 /** Makes the namespaces, links and rules of `pods`. Call `removePods` whatever happens afterwards. */
 export async function createPods(pods: readonly Pod[]): Promise<void> {
-  await takeLock()
   await removeNamespaces()
   await ip('netns', 'add', NODE)
   await ip('-n', NODE, 'link', 'set', 'lo', 'up')
@@ -60,7 +62,7 @@ export async function createPods(pods: readonly Pod[]): Promise<void> {
 
 export async function removePods(): Promise<void> {
   await removeNamespaces()
-  rmSync(LOCK_FILE, { force: true })
+  rmSync(RUN_FOLDER, { recursive: true, force: true })
 }
 
 async function createPod({ netns, ip: address }: Pod): Promise<void> {
@@ -136,11 +138,13 @@ function killQuietly(pid: number): void {
 }
 
 /** Two runs at once would measure each other, and the second would take the first one's pods away. */
-async function takeLock(): Promise<void> {
+export function takeRunFolder(): void {
   const pid = existsSync(LOCK_FILE) ? Number(readFileSync(LOCK_FILE, 'latin1')) : 0
   if (pid > 0 && pid !== process.pid && existsSync(`/proc/${pid}`)) {
     throw new Error(`bench: process ${pid} is running the benchmark already; wait for it or end it`)
   }
+  rmSync(RUN_FOLDER, { recursive: true, force: true })
+  mkdirSync(RUN_FOLDER, { mode: 0o755 })
   writeFileSync(LOCK_FILE, String(process.pid))
 }
 
