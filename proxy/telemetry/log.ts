@@ -130,9 +130,13 @@ export class Logger {
   }
 }
 
-/** A logger to standard output with the default filter: until the configuration is read. */
-export function startLogger(): Logger {
-  const filter = parseLogFilter(DEFAULT_LOG_FILTER) as LogFilter
+/** The logger of a configured proxy, to standard output. */
+export function createLogger({ filter, format }: { readonly filter: LogFilter; readonly format: LogFormat }): Logger {
   const write = (line: string): void => void process.stdout.write(line)
-  return Logger.create({ format: 'plain', write, uptimeMs: () => performance.now() }, filter)
+  return Logger.create({ format, write, uptimeMs: () => performance.now() }, filter)
+}
+
+/** The logger until the configuration is read. */
+export function startLogger(): Logger {
+  return createLogger({ filter: parseLogFilter(DEFAULT_LOG_FILTER) as LogFilter, format: 'plain' })
 }
