@@ -9,6 +9,7 @@
 import { copyBytes } from './bytes.ts'
 import { ConnectionError, ErrorCode } from './connection-error.ts'
 import { isFieldValue, isLowerToken } from './field-chars.ts'
+import { FieldMemo } from './field-memo.ts'
 import { Encoding, FLAG, type Head, Version } from './head.ts'
 import { type DynamicEntry, DynamicTable } from './hpack-dynamic.ts'
 import { STATIC_LENGTH, STATIC_TOKENS, STATIC_VALUES, tokenOfCodedName } from './hpack-static.ts'
@@ -32,6 +33,9 @@ export class HpackDecoder {
   readonly #table: DynamicTable
   readonly #check = new MessageCheck()
   readonly #maxListBytes: number
+  /** Made when a connection carries a second message. */
+  #memo: FieldMemo | undefined = undefined
+  #wellFormed = 0
   /** Largest table the peer may choose. */
   #maxTableBytes = 0
   /** Where the integer or string read last ended. */
@@ -76,22 +80,45 @@ export class HpackDecoder {
     this.#blockBytes = head.end
     this.#check.begin(kind)
     this.#hasRegular = false
+    // Trailers are short, and would take the places of the heads they alternate with.
+    const memo = kind === 'trailers' ? undefined : this.#memo
+    memo?.begin()
     let isBlockStart = true
     for (let at = start; at < end; at = this.#at) {
       const first = buf[at]!
-      if (first >= 0x80) {
+      const repeated = memo === undefined ? 0 : memo.match(head.count, buf, at, end)
+      if (repeated > 0) {
+        this.#repeat(head, memo!, at - start)
+        this.#at = at + repeated
+      } else if (first >= 0x80) {
         this.#indexed(head, this.#integer(buf, at, end, 0x7f), at - start)
       } else if ((first & 0xe0) === 0x20) {
         this.#resize(this.#integer(buf, at, end, 0x1f), isBlockStart)
         continue
       } else {
-        this.#literal(head, buf, at, end, start)
+        const listBytes = head.listBytes
+        const isAlike = this.#literal(head, buf, at, end, start)
+        if (isAlike && memo !== undefined && head.malformed === undefined)
+          memo.learn(head, head.count - 1, head.listBytes - listBytes)
       }
       isBlockStart = false
     }
     if (head.malformed !== undefined) return
     const problem = this.#check.finish(head)
     if (problem !== undefined) malformed(head, problem)
+    else if (kind !== 'trailers' && memo === undefined && ++this.#wellFormed > 1) this.#memo = new FieldMemo()
+  }
+
+  /** A field that was read and checked in the block before. */
+  #repeat(head: Head, memo: FieldMemo, encodedStart: number): void {
+    const place = head.count
+    const size = memo.sizeAt(place)
+    head.listBytes += size
+    if (head.listBytes > this.#maxListBytes) {
+      this.#tooLarge(head)
+      return
+    }
+    this.#checkRegular(head, memo.repeat(head, place, encodedStart))
   }
 
   #indexed(head: Head, index: number, encodedStart: number): void {
@@ -124,7 +151,8 @@ export class HpackDecoder {
     this.#push(head, entry.token, this.#nameStart, this.#nameEnd, valueStart, head.end, 0, entry.value.length, -1, -1)
   }
 
-  #literal(head: Head, buf: Uint8Array, encodedStart: number, end: number, start: number): void {
+  /** Returns whether the same bytes mean the same field in every block: they touch no table and are no pseudo-field. */
+  #literal(head: Head, buf: Uint8Array, encodedStart: number, end: number, start: number): boolean {
     const first = buf[encodedStart]!
     const isIndexing = first >= 0x40
     const nameIndex = this.#integer(buf, encodedStart, end, isIndexing ? 0x3f : 0x0f)
@@ -178,6 +206,7 @@ export class HpackDecoder {
       encodedFrom,
       encodedTo,
     )
+    return isCopyable && !isIndexing && RULES[this.#token] !== Rule.pseudo
   }
 
   /** Reads a literal name into `#token`, `#nameStart`, `#nameEnd`. */
@@ -248,14 +277,17 @@ export class HpackDecoder {
       return
     }
     const index = head.push(known, nameStart, nameEnd, valueStart, valueEnd, flags, encodedStart, encodedEnd)
-    const rule = RULES[known]!
-    if (rule === Rule.pseudo) {
+    if (RULES[known] === Rule.pseudo) {
       const problem = this.#check.pseudo(head, known, this.#hasRegular, this.#isVetted, valueStart, valueEnd)
       if (problem !== undefined) malformed(head, problem)
       return
     }
+    this.#checkRegular(head, index)
+  }
+
+  #checkRegular(head: Head, index: number): void {
     this.#hasRegular = true
-    if (rule === Rule.none || head.malformed !== undefined) return
+    if (RULES[head.tokenAt(index)] === Rule.none || head.malformed !== undefined) return
     const problem = this.#check.regular(head, index)
     if (problem !== undefined) malformed(head, problem)
   }

@@ -7,7 +7,7 @@ import { checkHuffmanValue, decodeHuffmanInto, encodeHuffman } from '../../../pr
 import { MemoryOutput } from '../../../proxy/wire/output.ts'
 import { token } from '../../../proxy/wire/tokens.ts'
 import { measure } from './measure.ts'
-import { REQUESTS, requestFields } from './request.ts'
+import { bearerToken, REQUESTS, requestFields } from './request.ts'
 
 const STATIC = new Map([
   [':method POST', 0x83],
@@ -25,7 +25,7 @@ const NAME_INDEX = new Map([
 ])
 
 /** As a client writes it whose peer has announced a table of size 0. */
-function block(): Buffer {
+function block(token?: string): Buffer {
   const bytes: number[] = []
   const string = (text: string) => {
     const coded = encodeHuffman(text)
@@ -33,7 +33,7 @@ function block(): Buffer {
     else bytes.push(0xff, ((coded.length - 127) & 0x7f) | 0x80, (coded.length - 127) >> 7)
     bytes.push(...coded)
   }
-  for (const [name, value] of requestFields()) {
+  for (const [name, value] of requestFields(token)) {
     const indexed = STATIC.get(`${name} ${value}`)
     if (indexed !== undefined) {
       bytes.push(indexed)
@@ -48,7 +48,8 @@ function block(): Buffer {
   return Buffer.from(bytes)
 }
 
-const blocks = Array.from({ length: REQUESTS }, block)
+const blocks = Array.from({ length: REQUESTS }, () => block())
+const manyClients = Array.from({ length: REQUESTS }, () => block(bearerToken()))
 const head = new Head()
 const decoder = new HpackDecoder(0)
 const out = new MemoryOutput()
@@ -57,6 +58,13 @@ const decode = (round: number) => decoder.decode(head, at(round), 0, at(round).l
 
 console.log(`a block of ${blocks[0]!.length} bytes`)
 measure('decode', decode)
+measure('decode, another token each time', (round) => {
+  const bytes = manyClients[round % REQUESTS]!
+  decoder.decode(head, bytes, 0, bytes.length, 'request')
+})
+measure('decode, each the first of its connection', (round) =>
+  new HpackDecoder(4096).decode(head, at(round), 0, at(round).length, 'request'),
+)
 measure('encode what was decoded', () => {
   out.at = 0
   writeHpackBlock(out, head)
@@ -80,7 +88,7 @@ measure('decode and write as HTTP/1', (round) => {
   writeRequestHead(out, head, { version: 11, connection: undefined, isChunked: false })
 })
 
-const values = Array.from({ length: REQUESTS }, () => encodeHuffman(requestFields()[4]![1]))
+const values = Array.from({ length: REQUESTS }, () => encodeHuffman(bearerToken()))
 const target = Buffer.alloc(1024)
 console.log(`a bearer token of ${values[0]!.length} coded bytes`)
 measure('check', (round) => checkHuffmanValue(values[round % REQUESTS]!, 0, values[round % REQUESTS]!.length))
