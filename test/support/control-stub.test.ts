@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
+import { connect as connectHttp2 } from 'node:http2'
 import { connect } from 'node:tls'
 import { test } from 'tap'
 import 'reflect-metadata'
@@ -73,6 +74,11 @@ test('behind TLS the stub shows the identity that is asked for', async (t) => {
     await once(socket, 'secureConnect')
     t.equal(socket.getPeerCertificate().subjectaltname, `DNS:${servername}`)
     t.equal(socket.getProtocol(), 'TLSv1.3')
-    socket.destroy()
+    const session = connectHttp2('http://stub', { createConnection: () => socket })
+    await new Promise((resolve, reject) =>
+      session.ping((error) => (error === null ? resolve(undefined) : reject(error))),
+    )
+    t.pass('HTTP/2 without ALPN is spoken')
+    session.destroy()
   }
 })

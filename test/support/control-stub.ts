@@ -6,6 +6,7 @@
  * terminate for all others.
  */
 
+import { connect } from 'node:net'
 import { createSecureContext, createServer, type Server as TlsServer } from 'node:tls'
 import { create } from '@bufbuild/protobuf'
 import { timestampFromMs } from '@bufbuild/protobuf/wkt'
@@ -101,7 +102,6 @@ export class ControlStub {
     this.plainAddress = `127.0.0.1:${port}`
     if (tlsHost === undefined) return
 
-    const injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure())
     const leaves = await Promise.all(Object.values(CONTROL_IDENTITIES).map((name) => this.authority.issue(name)))
     const contexts = new Map(Object.values(CONTROL_IDENTITIES).map((name, index) => [name as string, leaves[index]!]))
     this.#tls = createServer(
@@ -120,9 +120,18 @@ export class ControlStub {
           done(null, createSecureContext({ key, cert, ca: this.authority.anchorsPem, minVersion: 'TLSv1.3' }))
         },
       },
+      // Proxies offer no ALPN to a control plane, which Node's HTTP/2 server would take for HTTP/1; so the TLS ends
+      // here and plain text goes on to the server, as it would from the control plane's own sidecar.
       (socket) => {
-        socket.on('error', () => socket.destroy())
-        injector.injectConnection(socket)
+        const plain = connect(port, '127.0.0.1')
+        for (const [from, to] of [
+          [socket, plain],
+          [plain, socket],
+        ] as const) {
+          from.pipe(to)
+          from.on('error', () => to.destroy())
+          from.on('close', () => to.destroy())
+        }
       },
     )
     this.#tls.on('tlsClientError', () => {})
