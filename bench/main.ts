@@ -4,10 +4,11 @@
  */
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
+import { chownSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
+import { PROXY_UID } from '../api/vocabulary.ts'
 import { type BenchCase, CASES } from './cases.ts'
 import type { LoadResult } from './load/load.ts'
 import { median, runLoad, sideOf, type Timing } from './measure.ts'
@@ -16,7 +17,7 @@ import { createPods, PEER_VIP, podNamed, RUN_FOLDER, removePods, spawnIn, takeRu
 import { privateBytes } from './process-stat.ts'
 import { type CaseResult, caseResult, formatReport, type MemoryResult } from './report.ts'
 import { missingRequirement } from './requirements.ts'
-import { type Control, proxyProgram, type Sidecar, startControl, startSidecar } from './sidecar.ts'
+import { type Control, defaultProxyFile, type Sidecar, startControl, startSidecar } from './sidecar.ts'
 
 const SIDECARS = 5
 /** More starts than this only make the median of the start-up time better, and cost a second each. */
@@ -32,10 +33,11 @@ const OPTIONS = {
   rounds: { type: 'string', default: '2' },
   'only-peer': { type: 'boolean', default: false },
   'cpu-prof': { type: 'string' },
+  proxy: { type: 'string' },
   help: { type: 'boolean', default: false },
 } as const
 
-const USAGE = `npm run bench -- [--json FILE] [--case NAME]... [--seconds N] [--warmup N] [--rounds N] [--cpu-prof DIR] [--only-peer]
+const USAGE = `npm run bench -- [--json FILE] [--case NAME]... [--seconds N] [--warmup N] [--rounds N] [--cpu-prof DIR] [--proxy FILE] [--only-peer]
 cases: ${CASES.map(({ name }) => name).join(' ')}
 `
 
@@ -67,8 +69,11 @@ async function main(): Promise<number> {
     }
   })
   try {
-    const profileFolder = values['cpu-prof'] === undefined ? undefined : resolve(values['cpu-prof'])
-    const work = measure(bed, cases, timing, { onlyPeer: values['only-peer'], profileFolder })
+    const work = measure(bed, cases, timing, {
+      onlyPeer: values['only-peer'],
+      proxyFile: values.proxy === undefined ? defaultProxyFile() : resolve(values.proxy),
+      profileFolder: values['cpu-prof'] === undefined ? undefined : profilesIn(values['cpu-prof']),
+    })
     const results = await Promise.race([work, interrupted])
     if (results.cases.length > 0) process.stdout.write(`\n${formatReport(results)}`)
     if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(results, undefined, 2)}\n`)
@@ -81,6 +86,7 @@ async function main(): Promise<number> {
 
 interface MeasureOptions {
   readonly onlyPeer: boolean
+  readonly proxyFile: string
   readonly profileFolder: string | undefined
 }
 
@@ -101,21 +107,16 @@ async function measure(bed: Bed, cases: readonly BenchCase[], timing: Timing, op
     return { cases: [] }
   }
 
-  const { file, isBundle } = proxyProgram()
-  say(`proxy: ${file}${isBundle ? '' : ' (sources; npm run build makes the bundle that images carry)'}`)
+  const { proxyFile, profileFolder } = options
+  const isSource = proxyFile.endsWith('.ts')
+  say(`proxy: ${proxyFile}${isSource ? ' (sources; npm run build makes the bundle that images carry)' : ''}`)
   const control = await startControl(SERVER)
   bed.children.push(control.process)
-  const startToReadyMs = await medianStart(bed, control)
-  const outbound = await start(
-    bed,
-    startSidecar(CLIENT, control, bed.folder, { core: 0, profileFolder: options.profileFolder }),
-  )
-  const inbound = await start(
-    bed,
-    startSidecar(SERVER, control, bed.folder, { core: 1, profileFolder: options.profileFolder }),
-  )
+  const startToReadyMs = await medianStart(bed, control, proxyFile)
+  const outbound = await start(bed, startSidecar(CLIENT, control, bed.folder, { proxyFile, core: 0, profileFolder }))
+  const inbound = await start(bed, startSidecar(SERVER, control, bed.folder, { proxyFile, core: 1, profileFolder }))
   const idle: Sidecar[] = []
-  for (const pod of IDLE) idle.push(await start(bed, startSidecar(pod, control, bed.folder)))
+  for (const pod of IDLE) idle.push(await start(bed, startSidecar(pod, control, bed.folder, { proxyFile })))
   const idleBytes = median([outbound, inbound, ...idle].map(({ process: { pid } }) => privateBytes(pid!)))
 
   const weft: Pair = { name: 'weft', outbound: outbound.process, inbound: inbound.process }
@@ -126,7 +127,7 @@ async function measure(bed: Bed, cases: readonly BenchCase[], timing: Timing, op
     idleMb: idleBytes / 1e6,
     afterLoadMb: Math.max(...[outbound, inbound].map(({ process: { pid } }) => privateBytes(pid!))) / 1e6,
   }
-  if (options.profileFolder !== undefined) await stopWithProfile([outbound, inbound], options.profileFolder)
+  if (profileFolder !== undefined) await stopWithProfile([outbound, inbound], profileFolder)
   return { cases: results, memory, startToReadyMs }
 }
 
@@ -150,10 +151,10 @@ async function startOrigin(bed: Bed): Promise<void> {
 }
 
 /** Starts one sidecar again and again, in a pod that is not under load yet. */
-async function medianStart(bed: Bed, control: Control): Promise<number> {
+async function medianStart(bed: Bed, control: Control, proxyFile: string): Promise<number> {
   const times: number[] = []
   for (let i = 0; i < STARTS; i++) {
-    const sidecar = await startSidecar(IDLE[0]!, control, bed.folder)
+    const sidecar = await startSidecar(IDLE[0]!, control, bed.folder, { proxyFile })
     times.push(sidecar.startToReadyMs)
     sidecar.process.kill('SIGKILL')
     await once(sidecar.process, 'exit')
@@ -178,6 +179,14 @@ async function stopWithProfile(sidecars: readonly Sidecar[], folder: string): Pr
     await once(child, 'exit')
   }
   say(`CPU profiles are in ${folder}`)
+}
+
+/** The folder for profiles, which the proxies' user has to write. */
+function profilesIn(folder: string): string {
+  const path = resolve(folder)
+  mkdirSync(path, { recursive: true })
+  chownSync(path, PROXY_UID, PROXY_UID)
+  return path
 }
 
 function chosenCases(names: readonly string[]): readonly BenchCase[] {

@@ -28,6 +28,8 @@ export interface Sidecar {
 }
 
 export interface SidecarOptions {
+  /** The proxy's program. */
+  readonly proxyFile: string
   readonly core?: number
   /** Writes a CPU profile here when the proxy ends. */
   readonly profileFolder?: string | undefined
@@ -49,12 +51,10 @@ export async function startControl(endpoint: Pod): Promise<Control> {
 }
 
 /** The bundle that images carry, or the sources where nothing was built. */
-export function proxyProgram(): { readonly file: string; readonly isBundle: boolean } {
+export function defaultProxyFile(): string {
   const root = join(import.meta.dirname, '..')
   const bundle = join(root, 'dist', 'proxy.mjs')
-  return existsSync(bundle)
-    ? { file: bundle, isBundle: true }
-    : { file: join(root, 'proxy', 'main.ts'), isBundle: false }
+  return existsSync(bundle) ? bundle : join(root, 'proxy', 'main.ts')
 }
 
 /** Starts the sidecar of `pod` and waits until it is ready. */
@@ -62,7 +62,7 @@ export async function startSidecar(
   pod: Pod,
   control: Control,
   folder: string,
-  { core, profileFolder }: SidecarOptions = {},
+  { proxyFile, core, profileFolder }: SidecarOptions,
 ): Promise<Sidecar> {
   const probe = spawnIn(pod.netns, [
     ...[process.execPath, join(import.meta.dirname, 'ready-probe.ts')],
@@ -75,7 +75,7 @@ export async function startSidecar(
 
   const profile = profileFolder === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileFolder}`]
   const startedAt = process.hrtime.bigint()
-  const child = spawnIn(pod.netns, [process.execPath, ...profile, proxyProgram().file], {
+  const child = spawnIn(pod.netns, [process.execPath, ...profile, proxyFile], {
     asProxy: true,
     env: environment(pod, control, folder),
     ...(core === undefined ? {} : { core }),
