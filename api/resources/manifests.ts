@@ -34,7 +34,8 @@ export interface ParsedManifests {
   readonly problems: readonly Problem[]
   /** What is ignored and should be said once. */
   readonly notes: readonly Problem[]
-  readonly locations: ReadonlyMap<Resource, Location>
+  /** Where an object, or the deepest written part of one of its fields, stands. */
+  locate(object: Resource, path: Path): Location
 }
 
 /** One sentence: `demo/web.yaml:14: Service shop/web: spec.ports[0].port: 70000 is not a port (1 to 65535)`. */
@@ -54,7 +55,7 @@ export function parseManifests(text: string, file: string, options: ParseOptions
   const objects: Resource[] = []
   const problems: Problem[] = []
   const notes: Problem[] = []
-  const locations = new Map<Resource, Location>()
+  const locators = new Map<Resource, (path: Path) => number>()
   const firstLine = new Map<string, number>()
 
   for (const document of parseAllDocuments(text, { lineCounter: lines, merge: true, prettyErrors: false })) {
@@ -103,10 +104,15 @@ export function parseManifests(text: string, file: string, options: ParseOptions
       }
       firstLine.set(nameOf(checked), line)
       objects.push(checked)
-      locations.set(checked, { file, line })
+      locators.set(checked, lineAt)
     }
   }
-  return { objects, problems, notes: onePerField(notes), locations }
+  return {
+    objects,
+    problems,
+    notes: onePerField(notes),
+    locate: (object, path) => ({ file, line: locators.get(object)?.(path) ?? 1 }),
+  }
 }
 
 /** Checks one object that was read from anywhere (a manifest, a watch, a patch). */

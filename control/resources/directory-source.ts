@@ -8,15 +8,23 @@
 import { type FSWatcher, readdirSync, readFileSync, statSync, watch } from 'node:fs'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
+import type { Path } from '../../api/resources/check.ts'
 import { type Kind, nameOf, type Resource } from '../../api/resources/kinds.ts'
-import { formatProblem, type Location, type Problem, parseManifests } from '../../api/resources/manifests.ts'
+import {
+  formatProblem,
+  type Location,
+  type ParsedManifests,
+  type Problem,
+  parseManifests,
+} from '../../api/resources/manifests.ts'
 import type { ObjectKey, WritableResourceStore } from './store.ts'
 
 export interface ManifestSet {
   readonly objects: readonly Resource[]
   readonly problems: readonly Problem[]
   readonly notes: readonly Problem[]
-  readonly locations: ReadonlyMap<Resource, Location>
+  /** Where an object, or the deepest written part of one of its fields, stands. */
+  locate(object: Resource, path: Path): Location
 }
 
 /** Reads all manifests under `paths` (files, or directories with *.yaml, *.yml and *.json; not recursive). */
@@ -24,7 +32,7 @@ export function readManifests(paths: readonly string[]): ManifestSet {
   const objects: Resource[] = []
   const problems: Problem[] = []
   const notes: Problem[] = []
-  const locations = new Map<Resource, Location>()
+  const parsedFrom = new Map<Resource, ParsedManifests>()
   const firstAt = new Map<string, Location>()
   for (const file of manifestFiles(paths, problems)) {
     let text: string
@@ -38,7 +46,7 @@ export function readManifests(paths: readonly string[]): ManifestSet {
     problems.push(...parsed.problems)
     notes.push(...parsed.notes)
     for (const object of parsed.objects) {
-      const location = parsed.locations.get(object) ?? { file, line: 1 }
+      const location = parsed.locate(object, [])
       const earlier = firstAt.get(nameOf(object))
       if (earlier !== undefined) {
         const message = `is defined in ${earlier.file}:${earlier.line} already; rename or remove one of the two`
@@ -47,10 +55,11 @@ export function readManifests(paths: readonly string[]): ManifestSet {
       }
       firstAt.set(nameOf(object), location)
       objects.push(object)
-      locations.set(object, location)
+      parsedFrom.set(object, parsed)
     }
   }
-  return { objects, problems, notes, locations }
+  const locate = (object: Resource, path: Path) => parsedFrom.get(object)?.locate(object, path) ?? { file: '', line: 1 }
+  return { objects, problems, notes, locate }
 }
 
 export interface DirectorySourceOptions {
