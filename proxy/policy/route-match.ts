@@ -29,9 +29,11 @@ export interface RequestView {
   headerValues(name: string): readonly string[]
 }
 
-/** Ranks of one match, most important first. Scratch space: matching is synchronous and must not allocate. */
-const score = new Int32Array(4)
-const best = new Int32Array(4)
+/** Ranks of the match just looked at, most important first. Scratch space: matching is synchronous, must not allocate. */
+let rank0 = 0
+let rank1 = 0
+let rank2 = 0
+let rank3 = 0
 
 /** `undefined` when no route matches: 404. */
 export function findHttpRule<T extends Route>(table: RouteTable<T>, request: RequestView): RouteHit<T> | undefined {
@@ -40,6 +42,10 @@ export function findHttpRule<T extends Route>(table: RouteTable<T>, request: Req
   const { candidates } = table
   let found: RouteHit<T> | undefined
   let foundHost = 0
+  let best0 = 0
+  let best1 = 0
+  let best2 = 0
+  let best3 = 0
   let query: URLSearchParams | undefined
   for (let at = 0; at < candidates.length; at++) {
     const { route, hits } = candidates[at]!
@@ -50,10 +56,21 @@ export function findHttpRule<T extends Route>(table: RouteTable<T>, request: Req
       const { match } = hit
       if (match?.kind === 'http' && match.query.length > 0) query ??= new URLSearchParams(request.query)
       if (!matches(match, request, query)) continue
-      if (found !== undefined && hostRank === foundHost && !isBetter()) continue
+      const isBetter =
+        rank0 !== best0
+          ? rank0 > best0
+          : rank1 !== best1
+            ? rank1 > best1
+            : rank2 !== best2
+              ? rank2 > best2
+              : rank3 > best3
+      if (found !== undefined && hostRank === foundHost && !isBetter) continue
       found = hit
       foundHost = hostRank
-      best.set(score)
+      best0 = rank0
+      best1 = rank1
+      best2 = rank2
+      best3 = rank3
     }
   }
   return found
@@ -101,32 +118,27 @@ function rankHost(hosts: readonly HostMatch[], host: string): number {
   return rank
 }
 
-/** Whether `match` holds; its ranks are then in `score`. */
+/** Whether `match` holds; its ranks are then in the scratch variables. */
 function matches(match: RouteMatch | undefined, request: RequestView, query: URLSearchParams | undefined): boolean {
-  score.fill(0)
+  rank0 = rank1 = rank2 = rank3 = 0
   if (match === undefined) return true
   if (match.kind === 'grpc') {
     if (request.method !== 'POST' || !matchesRpc(match.service, match.method, request.path)) return false
-    score[0] = match.service.length
-    score[1] = match.method.length
-    score[2] = match.headers.length
+    rank0 = match.service.length
+    rank1 = match.method.length
+    rank2 = match.headers.length
     return matchesHeaders(match.headers, request)
   }
   if (match.method !== undefined && match.method !== request.method) return false
   if (match.path !== undefined) {
     const length = matchedPathLength(match.path, request.path)
     if (length === NO_PATH) return false
-    score[0] = length
+    rank0 = length
   }
-  score[1] = match.headers.length
-  score[2] = match.query.length
-  score[3] = match.method === undefined ? 0 : 1
+  rank1 = match.headers.length
+  rank2 = match.query.length
+  rank3 = match.method === undefined ? 0 : 1
   return matchesHeaders(match.headers, request) && matchesQuery(match.query, query)
-}
-
-function isBetter(): boolean {
-  for (let at = 0; at < 4; at++) if (score[at] !== best[at]) return score[at]! > best[at]!
-  return false
 }
 
 const NO_PATH = -1

@@ -1,17 +1,7 @@
 import { test } from 'tap'
+import { seededRandom } from '../../wire/seeded-random.ts'
 import { P2cBalancer } from './balancer.ts'
 import { EndpointLoad } from './endpoint-load.ts'
-
-/** mulberry32: a small seeded generator, so that every run draws the same. */
-function seeded(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296
-  }
-}
 
 class FakeEndpoint {
   readonly load = new EndpointLoad(0)
@@ -37,7 +27,7 @@ function run(
   everyMs: number,
   latencyMs: (e: FakeEndpoint, random: () => number) => number,
 ): void {
-  const random = seeded(7)
+  const random = seededRandom(7)
   const balancer = new P2cBalancer<FakeEndpoint>(random)
   balancer.setEndpoints(all)
   let open: { endpoint: FakeEndpoint; atMs: number; doneMs: number }[] = []
@@ -89,7 +79,7 @@ test('a slow endpoint gets less, a stalled one almost nothing', async (t) => {
 test('only ready endpoints are picked', async (t) => {
   const all = endpoints(1_000)
   for (const endpoint of all) endpoint.ready = false
-  const balancer = new P2cBalancer<FakeEndpoint>(seeded(1))
+  const balancer = new P2cBalancer<FakeEndpoint>(seededRandom(1))
   balancer.setEndpoints(all)
   t.equal(balancer.pick(0), undefined, 'none of a thousand')
   t.notOk(balancer.hasReady())
@@ -111,7 +101,7 @@ test('only ready endpoints are picked', async (t) => {
 })
 
 test('changing readiness at random never yields an unready endpoint, nor none while one is ready', async (t) => {
-  const random = seeded(3)
+  const random = seededRandom(3)
   const all = endpoints(20)
   const balancer = new P2cBalancer<FakeEndpoint>(random)
   const members = new Set<FakeEndpoint>()
@@ -138,7 +128,7 @@ test('changing readiness at random never yields an unready endpoint, nor none wh
 test('with two endpoints both are compared, so the less loaded one always wins', async (t) => {
   const [busy, idle] = endpoints(2) as [FakeEndpoint, FakeEndpoint]
   busy.load.start()
-  const balancer = new P2cBalancer<FakeEndpoint>(seeded(5))
+  const balancer = new P2cBalancer<FakeEndpoint>(seededRandom(5))
   balancer.setEndpoints([busy, idle])
   for (let pick = 0; pick < 50; pick++) if (balancer.pick(0) !== idle) t.fail('the busy one was picked')
   t.pass('50 picks')
