@@ -37,7 +37,7 @@ export function writeU32(buf: Uint8Array, at: number, value: number): void {
 }
 
 /** Below this length a loop beats the call into the runtime. */
-const SHORT_COPY_BYTES = 32
+const SHORT_COPY_BYTES = 64
 
 /** Copies `from[start, end)` to `to[at…]` and returns the offset behind the copy. */
 export function copyBytes(from: Uint8Array, start: number, end: number, to: Uint8Array, at: number): number {
@@ -47,5 +47,16 @@ export function copyBytes(from: Uint8Array, start: number, end: number, to: Uint
   } else {
     to.set(from.subarray(start, end), at)
   }
+  return at + length
+}
+
+/** Below this length a loop beats the call into the runtime. */
+const SHORT_TEXT = 64
+
+/** Writes latin1 text to `to[at…]` and returns the offset behind it. */
+export function writeLatin1(text: string, to: Buffer, at: number): number {
+  const { length } = text
+  if (length > SHORT_TEXT) to.write(text, at, 'latin1')
+  else for (let i = 0; i < length; i++) to[at + i] = text.charCodeAt(i)
   return at + length
 }

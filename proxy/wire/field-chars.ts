@@ -16,6 +16,10 @@ VALUE_CHAR[0x09] = 1
 /** The same without space and tab: request targets. */
 export const VISIBLE_CHAR = new Uint8Array(256).fill(1, 0x21).fill(0, 0x7f, 0x80)
 
+/** Everything but NUL, CR and LF. */
+const FIELD_CHAR = new Uint8Array(256).fill(1, 1)
+FIELD_CHAR[10] = 0
+FIELD_CHAR[13] = 0
 /** What a path may contain, see `isTargetText`. */
 export const TARGET_CHAR = Uint8Array.from(VISIBLE_CHAR)
 TARGET_CHAR[0x23] = 0
@@ -60,13 +64,31 @@ export function isTargetText(buf: Uint8Array, start: number, end: number): boole
   return hasOnly(TARGET_CHAR, buf, start, end)
 }
 
+/** The offset of the first byte in `buf[at, end)` that `table` does not have. */
+export function skipChars(table: Uint8Array, buf: Uint8Array, at: number, end: number): number {
+  // Eight per turn: a branch for each byte would cost half as much again.
+  while (
+    at + 8 <= end &&
+    (table[buf[at]!]! &
+      table[buf[at + 1]!]! &
+      table[buf[at + 2]!]! &
+      table[buf[at + 3]!]! &
+      table[buf[at + 4]!]! &
+      table[buf[at + 5]!]! &
+      table[buf[at + 6]!]! &
+      table[buf[at + 7]!]!) !==
+      0
+  ) {
+    at += 8
+  }
+  while (at < end && table[buf[at]!] !== 0) at++
+  return at
+}
+
 /** A field value by the rule of HTTP/2 (RFC 9113 §8.2.1): no NUL, CR, LF, no space or tab at either end. */
 export function isFieldValue(buf: Uint8Array, start: number, end: number): boolean {
   if (start === end) return true
-  for (let at = start; at < end; at++) {
-    const byte = buf[at]!
-    if (byte <= 13 && (byte === 0 || byte === 10 || byte === 13)) return false
-  }
+  if (skipChars(FIELD_CHAR, buf, start, end) !== end) return false
   const first = buf[start]!
   const last = buf[end - 1]!
   return first !== 0x20 && first !== 0x09 && last !== 0x20 && last !== 0x09

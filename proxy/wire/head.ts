@@ -6,6 +6,7 @@
  * encoded form: an encoder of the same kind copies runs of untouched fields at once. Forwarding undecoded never means
  * unchecked: the parser that fills a head has checked every name and value (RFC 9113 §8.2.1, RFC 9112 §5).
  */
+import { writeLatin1 } from './bytes.ts'
 import { decodeHuffman } from './huffman.ts'
 import { type FieldName, OTHER, TOKEN_NAME_BYTES, TOKEN_NAMES, token, tokenOf } from './tokens.ts'
 
@@ -227,10 +228,8 @@ export class Head {
     const bytes = name.length + value.length
     this.ensure(bytes)
     const nameStart = this.end
-    this.bytes.write(name, nameStart, 'latin1')
-    const nameEnd = nameStart + name.length
-    this.bytes.write(value, nameEnd, 'latin1')
-    this.end = nameEnd + value.length
+    const nameEnd = writeLatin1(name, this.bytes, nameStart)
+    this.end = writeLatin1(value, this.bytes, nameEnd)
     this.push(tokenOf(this.bytes, nameStart, nameEnd), nameStart, nameEnd, nameEnd, this.end, 0, -1, -1)
     this.listBytes += bytes + 32
   }
@@ -245,8 +244,7 @@ export class Head {
   replace(index: number, value: string): void {
     this.ensure(value.length)
     const start = this.end
-    this.bytes.write(value, start, 'latin1')
-    this.end = start + value.length
+    this.end = writeLatin1(value, this.bytes, start)
     const at = index * FIELD_STRIDE
     this.fields[at + FIELD.valueStart] = start
     this.fields[at + FIELD.valueEnd] = this.end

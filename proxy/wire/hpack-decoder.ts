@@ -16,15 +16,14 @@ import { STATIC_LENGTH, STATIC_TOKENS, STATIC_VALUES, tokenOfCodedName } from '.
 import { checkHuffmanValue, decodeHuffmanInto, HUFFMAN_INVALID, maxDecodedBytes } from './huffman.ts'
 import { STEP_NOT_AUTHORITY, STEP_NOT_NAME, STEP_NOT_TARGET } from './huffman-tables.ts'
 import { MessageCheck, type MessageKind, RULES, Rule } from './message-check.ts'
-import { OTHER, TOKEN_NAME_BYTES, TOKEN_NAMES, token, tokenOf } from './tokens.ts'
+import { OTHER, TOKEN_NAME_BYTES, TOKEN_NAME_LENGTHS, TOKEN_NAMES, token, tokenOf } from './tokens.ts'
 
 const FIELD_OVERHEAD_BYTES = 32
 /** Room for decoded names and pseudo-fields that most blocks need, beside the block itself. */
 const DECODED_SLACK_BYTES = 256
 const DEFAULT_MAX_LIST_BYTES = 65_536
-const NAME_LENGTHS = Uint8Array.from(TOKEN_NAME_BYTES, (name) => name.length)
 /** By token: what a decoded pseudo-field must not have; the others are short and checked afterwards. */
-const FORBIDDEN = new Uint8Array(NAME_LENGTHS.length)
+const FORBIDDEN = new Uint8Array(TOKEN_NAME_LENGTHS.length)
 FORBIDDEN[token(':path')] = STEP_NOT_TARGET
 FORBIDDEN[token(':authority')] = STEP_NOT_AUTHORITY
 const HUFFMAN_BIT = 0x80
@@ -270,7 +269,7 @@ export class HpackDecoder {
     encodedStart: number,
     encodedEnd: number,
   ): void {
-    const nameLength = known === OTHER ? nameEnd - nameStart : NAME_LENGTHS[known]!
+    const nameLength = known === OTHER ? nameEnd - nameStart : TOKEN_NAME_LENGTHS[known]!
     head.listBytes += nameLength + decodedLength + FIELD_OVERHEAD_BYTES
     if (head.listBytes > this.#maxListBytes) {
       this.#tooLarge(head)

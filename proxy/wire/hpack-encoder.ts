@@ -10,7 +10,7 @@ import { copyBytes } from './bytes.ts'
 import { Encoding, FIELD, FIELD_STRIDE, FLAG, type Head } from './head.ts'
 import { STATIC_NAME_INDEX, STATIC_VALUE_COUNT, STATIC_VALUES } from './hpack-static.ts'
 import type { Output } from './output.ts'
-import { OTHER, TOKEN_NAME_BYTES, token } from './tokens.ts'
+import { OTHER, TOKEN_NAME_BYTES, TOKEN_NAME_LENGTHS, token } from './tokens.ts'
 
 const STATUS = token(':status')
 const HUFFMAN_BIT = 0x80
@@ -32,7 +32,7 @@ export function blockBound(head: Head): number {
   let bound = STATUS_BOUND_BYTES
   for (let row = 0, last = count * FIELD_STRIDE; row < last; row += FIELD_STRIDE) {
     const known = fields[row]!
-    const nameLength = known === OTHER ? fields[row + 2]! - fields[row + 1]! : TOKEN_NAME_BYTES[known]!.length
+    const nameLength = known === OTHER ? fields[row + 2]! - fields[row + 1]! : TOKEN_NAME_LENGTHS[known]!
     bound += nameLength + fields[row + 4]! - fields[row + 3]! + FIELD_BOUND_BYTES
     // What came coded in an odd way (a long integer, say) may be longer than what we would write.
     const asItCame = fields[row + 7]! - fields[row + 6]!

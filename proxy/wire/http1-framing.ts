@@ -5,7 +5,7 @@
  * two ways is refused: both length and coding, two lengths, a list of lengths, a coding that is not exactly `chunked`.
  */
 import { isAuthority, parseDigits } from './field-chars.ts'
-import { FIELD, FIELD_STRIDE, FLAG, Framing, type Head, Version } from './head.ts'
+import { Framing, type Head, Version } from './head.ts'
 import { Http1Error } from './http1-error.ts'
 import { TOKEN_NAMES, token } from './tokens.ts'
 
@@ -152,12 +152,4 @@ function isOption(buf: Uint8Array, start: number, end: number, option: string): 
   if (end - start !== option.length) return false
   for (let i = 0; i < option.length; i++) if ((buf[start + i]! | 0x20) !== option.charCodeAt(i)) return false
   return true
-}
-
-/** Marks a row as dropped from its birth, so that it keeps its place until it gets a value. */
-export function fillRow(head: Head, index: number, valueStart: number, valueEnd: number): void {
-  const row = index * FIELD_STRIDE
-  head.fields[row + FIELD.valueStart] = valueStart
-  head.fields[row + FIELD.valueEnd] = valueEnd
-  head.fields[row + FIELD.flags]! &= ~FLAG.dropped
 }

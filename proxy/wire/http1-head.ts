@@ -5,10 +5,11 @@
  * characters, one Host. A head that is not complete yet leaves nothing behind: the caller keeps its bytes and calls again.
  */
 import { copyBytes } from './bytes.ts'
-import { isAuthority, isScheme, isTargetText, TOKEN_CHAR, VALUE_CHAR, VISIBLE_CHAR } from './field-chars.ts'
-import { Encoding, FIELD, FIELD_STRIDE, FLAG, type Head, Version } from './head.ts'
+import { skipChars, TOKEN_CHAR, VALUE_CHAR, VISIBLE_CHAR } from './field-chars.ts'
+import { Encoding, type Head, Version } from './head.ts'
 import { Http1Error } from './http1-error.ts'
-import { FramingNotes, fillRow, RULES1, Rule1, skipSpace, trimSpace } from './http1-framing.ts'
+import { FramingNotes, RULES1, Rule1, skipSpace, trimSpace } from './http1-framing.ts'
+import { finishTarget, readTarget } from './http1-target.ts'
 import { token, tokenOfAnyCase } from './tokens.ts'
 
 export { Http1Error } from './http1-error.ts'
@@ -17,9 +18,6 @@ export const MAX_HEAD_BYTES = 64 * 1024
 export const MAX_FIELDS = 256
 
 const METHOD = token(':method')
-const SCHEME = token(':scheme')
-const AUTHORITY = token(':authority')
-const PATH = token(':path')
 const FIELD_OVERHEAD_BYTES = 32
 /** Room behind the head's bytes for what the target does not spell out: `http` and `/`. */
 const IMPLIED_BYTES = 16
@@ -63,7 +61,7 @@ export function parseRequestHead(
   notes.decide(head, base, true)
   takeBytes(head, buf, base, next)
   if (notes.hostStart === -1 && head.version === Version.http11) throw badRequest('no Host field (RFC 9112 §3.2)')
-  finishTarget(head, base)
+  finishTarget(head, notes.hostStart - base, notes.hostEnd - base)
   return next
 }
 
@@ -132,7 +130,7 @@ function readRequestLine(head: Head, buf: Uint8Array, base: number, end: number)
   if (buf[at] !== SPACE || at === base) throw badRequest('the method is not a token (RFC 9112 §3.1)')
   const methodEnd = at++
   const targetStart = at
-  while (at < end && VISIBLE_CHAR[buf[at]!] !== 0) at++
+  at = skipChars(VISIBLE_CHAR, buf, targetStart, end)
   if (at >= end) return INCOMPLETE
   if (buf[at] !== SPACE || at === targetStart)
     throw badRequest('the request target has an illegal character (RFC 9112 §3.2)')
@@ -145,87 +143,8 @@ function readRequestLine(head: Head, buf: Uint8Array, base: number, end: number)
   head.targetStart = targetStart - base
   head.targetEnd = targetEnd - base
   head.push(METHOD, -1, -1, 0, methodEnd - base, 0, -1, -1)
-  readTarget(
-    head,
-    buf,
-    base,
-    targetStart,
-    targetEnd,
-    isMethod(buf, base, methodEnd, 'CONNECT'),
-    isMethod(buf, base, methodEnd, 'OPTIONS'),
-  )
+  readTarget(head, buf, base, methodEnd, targetStart, targetEnd)
   return lineEnd + 2
-}
-
-/** Pushes `:scheme`, `:authority` and `:path`; rows without a value yet are dropped ones, `finishTarget` fills them. */
-function readTarget(
-  head: Head,
-  buf: Uint8Array,
-  base: number,
-  start: number,
-  end: number,
-  isConnect: boolean,
-  isOptions: boolean,
-): void {
-  if (isConnect) {
-    // RFC 9113 §8.5: CONNECT has neither :scheme nor :path in any version.
-    if (!isAuthority(buf, start, end) || !hasPort(buf, start, end))
-      throw badRequest('CONNECT needs host:port as its target (RFC 9112 §3.2.3)')
-    head.push(AUTHORITY, -1, -1, start - base, end - base, 0, -1, -1)
-    return
-  }
-  const first = buf[start]!
-  if (first === 0x2f || (first === 0x2a && isOptions && end - start === 1)) {
-    if (!isTargetText(buf, start, end)) throw badRequest('the request target has a fragment (RFC 9112 §3.2.1)')
-    head.push(SCHEME, -1, -1, 0, 0, FLAG.dropped, -1, -1)
-    head.push(AUTHORITY, -1, -1, 0, 0, FLAG.dropped, -1, -1)
-    head.push(PATH, -1, -1, start - base, end - base, 0, -1, -1)
-    return
-  }
-  let at = start
-  while (at < end && buf[at] !== 0x3a) at++
-  const schemeEnd = at
-  if (!isScheme(buf, start, schemeEnd) || buf[at + 1] !== 0x2f || buf[at + 2] !== 0x2f || at + 3 >= end) {
-    throw badRequest('the request target is neither a path nor a URI (RFC 9112 §3.2)')
-  }
-  const authorityStart = at + 3
-  at = authorityStart
-  while (at < end && buf[at] !== 0x2f && buf[at] !== 0x3f) at++
-  if (at === authorityStart || !isAuthority(buf, authorityStart, at) || !isTargetText(buf, at, end)) {
-    throw badRequest('the request target has an illegal authority or a fragment (RFC 9112 §3.2.2)')
-  }
-  head.isAbsoluteForm = true
-  head.push(SCHEME, -1, -1, start - base, schemeEnd - base, 0, -1, -1)
-  head.push(AUTHORITY, -1, -1, authorityStart - base, at - base, 0, -1, -1)
-  head.push(PATH, -1, -1, at - base, end - base, buf[at] === 0x2f && at < end ? 0 : FLAG.dropped, -1, -1)
-}
-
-const SCHEME_ROW = 1
-const AUTHORITY_ROW = 2
-const PATH_ROW = 3
-const HTTP = Buffer.from('http', 'latin1')
-
-/** After the head's bytes were copied: appends what the target leaves implied, and takes the authority from Host. */
-function finishTarget(head: Head, base: number): void {
-  if (head.tokenAt(SCHEME_ROW) !== SCHEME) return
-  if (head.isDropped(SCHEME_ROW)) {
-    const start = head.end
-    head.end = copyBytes(HTTP, 0, HTTP.length, head.bytes, start)
-    fillRow(head, SCHEME_ROW, start, head.end)
-  }
-  if (head.isDropped(AUTHORITY_ROW) && notes.hostEnd > notes.hostStart) {
-    fillRow(head, AUTHORITY_ROW, notes.hostStart - base, notes.hostEnd - base)
-  }
-  if (!head.isDropped(PATH_ROW)) return
-  // Absolute-form without a path: `/`, or the asterisk where OPTIONS asks about the server itself (RFC 9112 §3.2.4).
-  const queryStart = head.fields[PATH_ROW * FIELD_STRIDE + FIELD.valueStart]!
-  const queryEnd = head.fields[PATH_ROW * FIELD_STRIDE + FIELD.valueEnd]!
-  head.ensure(queryEnd - queryStart + 1)
-  const start = head.end
-  const isServerWide = queryStart === queryEnd && isMethod(head.bytes, 0, head.fields[FIELD.valueEnd]!, 'OPTIONS')
-  head.bytes[start] = isServerWide ? 0x2a : 0x2f
-  head.end = copyBytes(head.bytes, queryStart, queryEnd, head.bytes, start + 1)
-  fillRow(head, PATH_ROW, start, head.end)
 }
 
 function readStatusLine(head: Head, buf: Uint8Array, start: number, end: number): number {
@@ -289,8 +208,7 @@ function readFields(head: Head, buf: Uint8Array, at: number, end: number, base: 
     }
     const nameEnd = at
     const valueStart = skipSpace(buf, at + 1, end)
-    at = valueStart
-    while (at < end && VALUE_CHAR[buf[at]!] !== 0) at++
+    at = skipChars(VALUE_CHAR, buf, valueStart, end)
     if (at + 1 >= end) return INCOMPLETE
     if (buf[at] !== CR || buf[at + 1] !== LF) throw valueError(buf, nameStart, nameEnd, blame)
     const valueEnd = trimSpace(buf, valueStart, at)
@@ -326,18 +244,6 @@ function hasHeadEnd(buf: Uint8Array, from: number, start: number, end: number): 
     if (buf[at] === LF && buf[at - 1] === CR && buf[at - 2] === LF && buf[at - 3] === CR) return true
   }
   return false
-}
-
-function isMethod(buf: Uint8Array, start: number, end: number, method: string): boolean {
-  if (end - start !== method.length) return false
-  for (let i = 0; i < method.length; i++) if (buf[start + i] !== method.charCodeAt(i)) return false
-  return true
-}
-
-function hasPort(buf: Uint8Array, start: number, end: number): boolean {
-  let at = end
-  while (at > start && buf[at - 1]! >= 0x30 && buf[at - 1]! <= 0x39) at--
-  return at < end && at - 1 > start && buf[at - 1] === 0x3a
 }
 
 // ── Errors ──

@@ -10,7 +10,7 @@ import { Encoding, FIELD, FIELD_STRIDE, FLAG, type Head, Version } from './head.
 import { decodeHuffmanInto, maxDecodedBytes } from './huffman.ts'
 import type { Output } from './output.ts'
 import { REASONS } from './reasons.ts'
-import { OTHER, TOKEN_NAME_BYTES, TOKEN_NAMES, token } from './tokens.ts'
+import { OTHER, TOKEN_NAME_BYTES, TOKEN_NAME_LENGTHS, TOKEN_NAMES, token } from './tokens.ts'
 
 export interface Http1HeadOptions {
   /** `Version.http10` writes HTTP/1.0, everything else HTTP/1.1. */
@@ -216,7 +216,7 @@ function headBound(head: Head): number {
   let bound = FIXED_BOUND_BYTES + head.reasonEnd - head.reasonStart
   for (let row = 0, last = count * FIELD_STRIDE; row < last; row += FIELD_STRIDE) {
     const known = fields[row]!
-    const nameLength = known === OTHER ? fields[row + 2]! - fields[row + 1]! : TOKEN_NAME_BYTES[known]!.length
+    const nameLength = known === OTHER ? fields[row + 2]! - fields[row + 1]! : TOKEN_NAME_LENGTHS[known]!
     const valueLength = fields[row + 4]! - fields[row + 3]!
     const isCoded = (fields[row + FIELD.flags]! & FLAG.huffmanValue) !== 0
     const line = nameLength + LINE_OVERHEAD_BYTES + (isCoded ? maxDecodedBytes(valueLength) + 1 : valueLength)

@@ -115,48 +115,46 @@ export function token(name: FieldName): number {
   return byName.get(name)!
 }
 
-// A perfect hash would save little: names differ by length and first letter first, so the buckets hold one or two.
-const buckets: number[][] = []
+/** Length of each name. */
+export const TOKEN_NAME_LENGTHS = Uint8Array.from(NAMES, (name) => name.length)
+
+// All names in one array, and an open hash table over length and two characters: most names are the first in their slot.
+const NAME_STARTS = new Uint16Array(NAMES.length)
+for (let at = 1; at < NAMES.length; at++) NAME_STARTS[at] = NAME_STARTS[at - 1]! + NAMES[at - 1]!.length
+const NAME_CHARS = Buffer.from(NAMES.join(''), 'latin1')
+const SLOT_MASK = 1023
+const SLOTS = new Uint8Array(SLOT_MASK + 1)
 for (let at = 1; at < NAMES.length; at++) {
   const bytes = TOKEN_NAME_BYTES[at]!
-  const key = bucketOf(bytes.length, bytes[0]!, bytes[bytes.length - 1]!)
-  const bucket = buckets[key]
-  if (bucket === undefined) buckets[key] = [at]
-  else bucket.push(at)
+  let slot = slotOf(bytes.length, bytes[0]!, bytes[bytes.length - 1]!)
+  while (SLOTS[slot] !== OTHER) slot = (slot + 1) & SLOT_MASK
+  SLOTS[slot] = at
 }
-for (let key = 0; key < 1024; key++) buckets[key] ??= []
 
-function bucketOf(length: number, first: number, last: number): number {
-  return ((length * 5) ^ (first << 3) ^ last) & 1023
+function slotOf(length: number, first: number, last: number): number {
+  return (Math.imul((length << 16) | (first << 8) | last, 0x9e3779b1) >>> 22) & SLOT_MASK
 }
 
 /** The token of the lower-case name in `buf[start, end)`, `OTHER` when nobody asks for it. */
 export function tokenOf(buf: Uint8Array, start: number, end: number): number {
-  const length = end - start
-  if (length === 0) return OTHER
-  const bucket = buckets[bucketOf(length, buf[start]!, buf[end - 1]!)]!
-  next: for (let b = 0; b < bucket.length; b++) {
-    const name = TOKEN_NAME_BYTES[bucket[b]!]!
-    if (name.length !== length) continue
-    for (let i = 1; i < length; i++) if (name[i] !== buf[start + i]) continue next
-    if (name[0] !== buf[start]) continue
-    return bucket[b]!
-  }
-  return OTHER
+  return end === start ? OTHER : lookUp(buf, start, end, 0)
 }
 
 /** The token of the name in `buf[start, end)` in any case; its bytes are token characters (RFC 9110 §5.6.2). */
 export function tokenOfAnyCase(buf: Uint8Array, start: number, end: number): number {
-  const length = end - start
-  if (length === 0) return OTHER
   // Bit 5 makes a letter lower case and leaves digits and `-` as they are; the few characters it changes besides
   // become such that no name here has.
-  const bucket = buckets[bucketOf(length, buf[start]! | 0x20, buf[end - 1]! | 0x20)]!
-  next: for (let b = 0; b < bucket.length; b++) {
-    const name = TOKEN_NAME_BYTES[bucket[b]!]!
-    if (name.length !== length) continue
-    for (let i = 0; i < length; i++) if (name[i] !== (buf[start + i]! | 0x20)) continue next
-    return bucket[b]!
+  return end === start ? OTHER : lookUp(buf, start, end, 0x20)
+}
+
+function lookUp(buf: Uint8Array, start: number, end: number, caseBit: number): number {
+  const length = end - start
+  let slot = slotOf(length, buf[start]! | caseBit, buf[end - 1]! | caseBit)
+  next: for (let known = SLOTS[slot]!; known !== OTHER; slot = (slot + 1) & SLOT_MASK, known = SLOTS[slot]!) {
+    if (TOKEN_NAME_LENGTHS[known] !== length) continue
+    const name = NAME_STARTS[known]!
+    for (let i = 0; i < length; i++) if (NAME_CHARS[name + i] !== (buf[start + i]! | caseBit)) continue next
+    return known
   }
   return OTHER
 }
