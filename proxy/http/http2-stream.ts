@@ -1,7 +1,6 @@
 /** One HTTP/2 stream (RFC 9113 §5): its state, its two flow-control windows and what waits to be sent. */
-import { ErrorCode } from '../wire/connection-error.ts'
 import { Head, type Version, Version as Versions } from '../wire/head.ts'
-import type { Http2Connection } from './http2-connection.ts'
+import type { Http2Session } from './http2-session.ts'
 import { SendQueue } from './send-queue.ts'
 import type { ClientStream, RequestHandler, ResponseHandler, ServerStream } from './stream.ts'
 import type { StreamError } from './stream-error.ts'
@@ -28,24 +27,27 @@ export class Http2Stream implements ServerStream, ClientStream {
   state: StreamState = StreamState.idle
   /** A server's stream hears requests, a client's responses; the connection's role decides which half is called. */
   handler: RequestHandler & ResponseHandler = NOBODY
+  /** Below zero after the peer shrank its SETTINGS_INITIAL_WINDOW_SIZE (RFC 9113 §6.9.2). */
   sendWindowBytes = 0
   receiveWindowBytes = 0
   /** Consumed, not yet given back to the peer. */
   creditBytes = 0
+  /** Received and handed to the handler, not yet consumed. */
+  unconsumedBytes = 0
   readonly queue = new SendQueue()
-  /** END_STREAM follows the queue. */
+  /** The message ends behind the queue: with its last frame, or with the trailers. */
   isEndQueued = false
   trailersQueued: Head | undefined = undefined
   /** A client received the final response head: a further block is trailers. */
   hasResponse = false
   /** Content bytes still due by content-length (RFC 9113 §8.1.1); -1 when not declared. */
   receiveLengthLeft = -1
-  /** The request was HEAD, or the status carries no content: content-length does not count DATA. */
+  /** The request was HEAD: the response's content-length does not count DATA. */
   isBodyless = false
-  readonly #connection: Http2Connection
+  readonly #session: Http2Session
 
-  constructor(connection: Http2Connection) {
-    this.#connection = connection
+  constructor(session: Http2Session) {
+    this.#session = session
   }
 
   /** Moves the state by `event`; false where RFC 9113 §5.1 forbids it. */
@@ -69,61 +71,54 @@ export class Http2Stream implements ServerStream, ClientStream {
   }
 
   sendHead(head: Head, endStream: boolean): void {
-    this.#connection.sendHead(this, head, endStream)
+    this.#session.sender.sendHead(this, head, endStream)
   }
 
   sendInformational(head: Head): void {
-    if (this.canSend) this.#connection.sendFieldBlock(this, head, false)
+    this.#session.sender.sendInformational(this, head)
   }
 
   sendData(buf: Uint8Array, start: number, end: number, endStream: boolean): number {
-    return this.#connection.sendData(this, buf, start, end, endStream)
+    return this.#session.sender.sendData(this, buf, start, end, endStream)
   }
 
   sendTrailers(trailers: Head): void {
-    if (!this.canSend || this.isEndQueued) return
-    if (this.queue.bytes > 0) {
-      this.trailersQueued = new Head()
-      this.trailersQueued.copyFrom(trailers)
-      return
-    }
-    this.#connection.sendTrailers(this, trailers)
+    this.#session.sender.sendTrailers(this, trailers)
   }
 
   reset(code: number): void {
-    this.#connection.resetStream(this, code)
+    this.#session.reset(this, code)
   }
 
   consumed(bytes: number): void {
-    this.#connection.consumed(this, bytes)
+    if (!this.#session.isClosed) this.#session.window.consumed(this, bytes)
   }
 
   becomeTunnel(): void {
-    // Extended CONNECT needs nothing: its DATA frames already are the tunnel.
+    // CONNECT needs nothing: its DATA frames already are the tunnel.
+  }
+
+  // ── For the connection ──
+
+  /** Trailers that leave behind the queue. */
+  queueTrailers(trailers: Head): void {
+    this.isEndQueued = true
+    this.trailersQueued = new Head()
+    this.trailersQueued.copyFrom(trailers)
   }
 
   /** The stream is over without having ended: tells the handler once. */
   fail(error: StreamError, isServer: boolean): void {
-    const handler = this.handler
-    this.handler = NOBODY
-    this.queue.clear()
+    const { handler } = this
+    this.silence()
     if (isServer) handler.onRequestReset(error)
     else handler.onResponseReset(error)
   }
 
+  /** Nobody listens any more, and nothing more leaves. */
   silence(): void {
     this.handler = NOBODY
     this.queue.clear()
-  }
-}
-
-/** A peer's RST_STREAM code as the reason a stream ended. */
-export function resetBy(peer: string, code: number, name: string): StreamError {
-  const isUnprocessed = code === ErrorCode.refusedStream
-  return {
-    code,
-    kind: isUnprocessed ? 'refused' : 'reset',
-    isUnprocessed,
-    message: `${peer} reset the stream with ${name}`,
+    this.trailersQueued = undefined
   }
 }

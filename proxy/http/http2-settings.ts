@@ -1,0 +1,87 @@
+/** SETTINGS of both sides (RFC 9113 §6.5): what we announce, and what the peer's change here. */
+import { u16, u32 } from '../wire/bytes.ts'
+import { ConnectionError, ErrorCode } from '../wire/connection-error.ts'
+import { CLIENT_PREFACE, Setting } from '../wire/frame.ts'
+import { writeSettings } from '../wire/frame-writer.ts'
+import type { Http2Session } from './http2-session.ts'
+
+const MAX_WINDOW_BYTES = 0x7fff_ffff
+const MIN_FRAME_SIZE = 16_384
+const MAX_FRAME_SIZE = 16_777_215
+const SETTING_BYTES = 6
+
+/** What opens a connection: the preface of a client, our SETTINGS, and the connection's window. */
+export function announceSettings({ transport, config, isServer, window }: Http2Session): void {
+  if (!isServer) {
+    transport.ensure(CLIENT_PREFACE.length)
+    CLIENT_PREFACE.copy(transport.buf, transport.at)
+    transport.at += CLIENT_PREFACE.length
+  }
+  writeSettings(transport, [
+    isServer ? [Setting.maxConcurrentStreams, config.maxConcurrentStreams] : [Setting.enablePush, 0],
+    [Setting.initialWindowSize, config.initialStreamWindowBytes],
+    [Setting.maxHeaderListSize, config.maxHeaderListBytes],
+  ])
+  window.announce()
+  transport.flushSoon()
+}
+
+/** SETTINGS_HEADER_TABLE_SIZE 0: from its acknowledgement on the peer's field blocks are self-contained. */
+export function announceNoTable({ transport }: Http2Session): void {
+  writeSettings(transport, [[Setting.headerTableSize, 0]])
+  transport.flushSoon()
+}
+
+/**
+ * Applies the parameters in `buf[start, end)`, in order (RFC 9113 §6.5.3).
+ * @throws ConnectionError for values that RFC 9113 §6.5.2 forbids
+ */
+export function applySettings(session: Http2Session, buf: Uint8Array, start: number, end: number): void {
+  for (let at = start; at < end; at += SETTING_BYTES) applySetting(session, u16(buf, at), u32(buf, at + 2))
+}
+
+function applySetting(session: Http2Session, setting: number, value: number): void {
+  switch (setting) {
+    case Setting.enablePush:
+      if (value > 1 || (value === 1 && !session.isServer)) throw forbidden('SETTINGS_ENABLE_PUSH', value)
+      return
+    case Setting.maxConcurrentStreams: {
+      const hadCapacity = session.streams.ownCount < session.sender.maxStreams
+      session.sender.maxStreams = value
+      if (!session.isServer && !hadCapacity) session.owner.onCapacity()
+      return
+    }
+    case Setting.initialWindowSize:
+      return applyInitialWindow(session, value)
+    case Setting.maxFrameSize:
+      // Larger frames than the default buy nothing here and would hold up other streams: checked, not used.
+      if (value < MIN_FRAME_SIZE || value > MAX_FRAME_SIZE) throw forbidden('SETTINGS_MAX_FRAME_SIZE', value)
+      return
+    default:
+      // The table size needs no action: this encoder never uses the dynamic table. Unknown settings are ignored.
+      return
+  }
+}
+
+function applyInitialWindow({ sender, streams }: Http2Session, value: number): void {
+  if (value > MAX_WINDOW_BYTES) {
+    throw new ConnectionError(ErrorCode.flowControlError, `SETTINGS_INITIAL_WINDOW_SIZE is ${value} (RFC 9113 §6.5.2)`)
+  }
+  // RFC 9113 §6.9.2: a smaller value may push a window below zero. No clamp: the peer pays that debt first.
+  const change = value - sender.initialWindowBytes
+  sender.initialWindowBytes = value
+  for (const stream of streams.open.values()) {
+    stream.sendWindowBytes += change
+    if (stream.sendWindowBytes > MAX_WINDOW_BYTES) {
+      throw new ConnectionError(
+        ErrorCode.flowControlError,
+        `stream ${stream.id}: SETTINGS_INITIAL_WINDOW_SIZE overflows its window (RFC 9113 §6.9.2)`,
+      )
+    }
+  }
+  if (change > 0) for (const stream of [...streams.open.values()]) sender.onStreamWindow(stream)
+}
+
+function forbidden(name: string, value: number): ConnectionError {
+  return new ConnectionError(ErrorCode.protocolError, `${name} is ${value} (RFC 9113 §6.5.2)`)
+}
