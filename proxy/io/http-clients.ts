@@ -60,6 +60,11 @@ export class HttpClients {
     return this.#http2.isReady
   }
 
+  /** HTTP/2 streams in flight. */
+  get streamCount(): number {
+    return this.#http2.streamCount
+  }
+
   /** A stream at once, or `undefined` and a call of `waiter` later. */
   open(carriage: Carriage, waiter: StreamWaiter): ClientStream | undefined {
     if (carriage === Carriage.http2) {
@@ -69,7 +74,8 @@ export class HttpClients {
       this.#http2.start()
       return undefined
     }
-    const pool = (this.#http1 ??= new Http1Pool(this.#connector, this.#config.http1, this.#nowMs))
+    this.#http1 ??= new Http1Pool(this.#connector, this.#config.http1, this.#nowMs)
+    const pool = this.#http1
     if (carriage === Carriage.http1) {
       const stream = pool.openIdle()
       if (stream !== undefined) return stream

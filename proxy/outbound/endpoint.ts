@@ -54,6 +54,11 @@ export class Endpoint implements BalancedEndpoint {
     return this.#clients.lastError ?? this.#opaqueError
   }
 
+  /** HTTP/2 streams in flight. */
+  get streamCount(): number {
+    return this.#clients.streamCount
+  }
+
   open(carriage: Carriage, waiter: StreamWaiter): ClientStream | undefined {
     return this.#clients.open(carriage, waiter)
   }

@@ -136,6 +136,6 @@ test('an application that is not there', async (t) => {
   t.teardown(() => pair.close())
   const res = await request(`http://127.0.0.1:${pair.port}/`)
   t.equal(res.statusCode, 502)
-  t.match(res.headers['connection'], /close/)
+  t.match(res.headers.connection, /close/)
   await res.body.dump()
 })

@@ -3,9 +3,9 @@
  * without a control plane. For tests of what a request goes through; the mesh suite has the real thing.
  */
 import { once } from 'node:events'
-import type { AddressInfo, Server } from 'node:net'
+import { type AddressInfo, createServer, type Server } from 'node:net'
 import type { Discovery } from '../../proxy/discovery/discovery.ts'
-import { DEFAULT_HTTP2 } from '../../proxy/http/http2-config.ts'
+import { DEFAULT_HTTP2, type Http2Config } from '../../proxy/http/http2-config.ts'
 import { AppConnector } from '../../proxy/inbound/app-connector.ts'
 import { InboundListener, type InboundTelemetry } from '../../proxy/inbound/listener.ts'
 import { PortPolicies } from '../../proxy/inbound/port-policies.ts'
@@ -26,12 +26,6 @@ import type { Profile } from '../../proxy/policy/profile.ts'
 
 export const IDENTITY = 'web.shop.serviceaccount.identity.linkerd.cluster.local'
 
-const http = { http2: DEFAULT_HTTP2, maxHeadBytes: 65_536 }
-const clients = {
-  http1: { maxHeadBytes: 65_536, maxIdle: 100, idleTimeoutMs: 3_000 },
-  http2: DEFAULT_HTTP2,
-  backoff: { minMs: 20, maxMs: 1_000, jitter: 0.1 },
-}
 const nowMs = () => performance.now()
 const noMetrics = { onRequest() {}, onResponse() {} } as never
 const noTcp = { opened() {} } as never
@@ -51,6 +45,10 @@ export interface Pair {
   setProfile(profile: Profile | undefined): void
   setServer(server: InboundServer): void
   setEndpoints(ports: readonly number[]): void
+  /** A port behind which the inbound proxy takes connections, meshed or not, as meant for `appPort` of its pod. */
+  openInbound(appPort: number): Promise<number>
+  /** HTTP/2 streams between the two proxies and to the application, and connections from clients. */
+  open(): { upstream: number; app: number; outboundConnections: number; inboundConnections: number }
   close(): void
 }
 
@@ -61,6 +59,9 @@ export interface PairOptions {
   readonly profile?: Profile
   readonly detectTimeoutMs?: number
   readonly failFastTimeoutMs?: number
+  /** The application's protocol is not detected but forwarded as raw bytes. */
+  readonly isOpaque?: boolean
+  readonly http2?: Partial<Http2Config>
 }
 
 async function listen(server: Server): Promise<number> {
@@ -75,9 +76,16 @@ export async function startPair(options: PairOptions): Promise<Pair> {
   const context = makeSecureContext({ key: issued.keyPem, chainPem: issued.chainPem, trustAnchorsPem: authority.pem })
   const counts = new Counts()
   const isMeshed = options.isMeshed ?? true
+  const http2 = { ...DEFAULT_HTTP2, ...options.http2 }
+  const http = { http2, maxHeadBytes: 65_536 }
+  const clients = {
+    http1: { maxHeadBytes: 65_536, maxIdle: 100, idleTimeoutMs: 3_000 },
+    http2,
+    backoff: { minMs: 20, maxMs: 1_000, jitter: 0.1 },
+  }
 
   // ── inbound ──
-  let server = defaultServer('all-unauthenticated', false, [], options.detectTimeoutMs ?? 10_000)
+  let server = defaultServer('all-unauthenticated', options.isOpaque ?? false, [], options.detectTimeoutMs ?? 10_000)
   const watchers: ((server: InboundServer) => void)[] = []
   let onProfile: ((profile: Profile | undefined) => void) | undefined
   const discovery: Discovery = {
@@ -113,6 +121,8 @@ export async function startPair(options: PairOptions): Promise<Pair> {
   const appConnector = (ip: string, port: number) => new AppConnector(ip, port, 300, noTcp)
   const appClients = new Map<number, HttpClients>()
   let inboundPort = 0
+  const doors = new Map<number, number>()
+  const doorServers: Server[] = []
   const policies = new PortPolicies(discovery, 1_000, () => server)
   const inbound = new InboundListener(
     {
@@ -125,7 +135,7 @@ export async function startPair(options: PairOptions): Promise<Pair> {
       http,
     },
     {
-      originalDestination: () => ({ ip: '127.0.0.1', port: inboundPort }),
+      originalDestination: (socket) => ({ ip: '127.0.0.1', port: doors.get(socket.localPort ?? 0) ?? inboundPort }),
       policies,
       tls,
       directTls,
@@ -152,7 +162,7 @@ export async function startPair(options: PairOptions): Promise<Pair> {
       ? {
           ...plainEndpoint('127.0.0.1', port),
           identity: { name: IDENTITY, serverName: IDENTITY },
-          protocolHint: 'h2',
+          protocolHint: options.isOpaque ? 'opaque' : 'h2',
           opaqueTransportPort: inboundPort,
         }
       : plainEndpoint('127.0.0.1', port)
@@ -181,7 +191,7 @@ export async function startPair(options: PairOptions): Promise<Pair> {
             metrics: noMetrics,
             seedRttMs: 30,
             decayMs: 10_000,
-            isUpgradeable: isMeshed,
+            isUpgradeable: isMeshed && !options.isOpaque,
           },
           onReady,
         ),
@@ -249,7 +259,29 @@ export async function startPair(options: PairOptions): Promise<Pair> {
       ports = updated
       for (const backend of backends) backend.update({ kind: 'reset', endpoints: ports.map(meta) })
     },
+    async openInbound(appPort) {
+      const door = createServer({ allowHalfOpen: true, noDelay: true }, (socket) =>
+        inbound.server.emit('connection', socket),
+      )
+      doorServers.push(door)
+      const doorPort = await listen(door)
+      doors.set(doorPort, appPort)
+      return doorPort
+    },
+    open() {
+      let upstream = 0
+      for (const backend of backends) for (const endpoint of backend.endpoints) upstream += endpoint.streamCount
+      let app = 0
+      for (const known of appClients.values()) app += known.streamCount
+      return {
+        upstream,
+        app,
+        outboundConnections: outbound.connectionCount,
+        inboundConnections: inbound.connectionCount,
+      }
+    },
     close() {
+      for (const door of doorServers) door.close()
       outbound.shutdown()
       outbound.destroy()
       inbound.shutdown()
