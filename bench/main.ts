@@ -15,7 +15,14 @@ import { median, runLoad, sideOf, type Timing } from './measure.ts'
 import { type Pair, startPeer } from './peer.ts'
 import { createPods, PEER_VIP, podNamed, RUN_FOLDER, removePods, spawnIn, takeRunFolder, WEFT_VIP } from './pods.ts'
 import { privateBytes } from './process-stat.ts'
-import { type CaseResult, caseResult, formatReport, type MemoryResult } from './report.ts'
+import {
+  type BenchResults,
+  type CaseResult,
+  caseResult,
+  type FailedCase,
+  formatReport,
+  type MemoryResult,
+} from './report.ts'
 import { missingRequirement } from './requirements.ts'
 import { type Control, defaultProxyFile, type Sidecar, startControl, startSidecar } from './sidecar.ts'
 
@@ -75,9 +82,9 @@ async function main(): Promise<number> {
       profileFolder: values['cpu-prof'] === undefined ? undefined : profilesIn(values['cpu-prof']),
     })
     const results = await Promise.race([work, interrupted])
-    if (results.cases.length > 0) process.stdout.write(`\n${formatReport(results)}`)
+    if (!values['only-peer']) process.stdout.write(`\n${formatReport(results)}`)
     if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(results, undefined, 2)}\n`)
-    return 0
+    return results.failed.length === 0 ? 0 : 1
   } finally {
     for (const child of bed.children) child.kill('SIGKILL')
     await removePods()
@@ -90,7 +97,12 @@ interface MeasureOptions {
   readonly profileFolder: string | undefined
 }
 
-async function measure(bed: Bed, cases: readonly BenchCase[], timing: Timing, options: MeasureOptions) {
+async function measure(
+  bed: Bed,
+  cases: readonly BenchCase[],
+  timing: Timing,
+  options: MeasureOptions,
+): Promise<BenchResults> {
   const { warmupSeconds, seconds, rounds } = timing
   say(
     `${rounds} rounds of ${seconds} s for each side in turn, each after ${warmupSeconds} s of the same load as warm-up`,
@@ -104,7 +116,7 @@ async function measure(bed: Bed, cases: readonly BenchCase[], timing: Timing, op
       const side = sideOf(peer.name, bench, [await runLoad(CLIENT, PEER_VIP, bench, peer, timing)])
       say(`${bench.name}: ${JSON.stringify(side)}`)
     }
-    return { cases: [] }
+    return { cases: [], failed: [] }
   }
 
   const { proxyFile, profileFolder } = options
@@ -121,14 +133,23 @@ async function measure(bed: Bed, cases: readonly BenchCase[], timing: Timing, op
 
   const weft: Pair = { name: 'weft', outbound: outbound.process, inbound: inbound.process }
   const results: CaseResult[] = []
-  for (const bench of cases) results.push(await compare(bench, weft, peer, timing))
+  const failed: FailedCase[] = []
+  for (const bench of cases) {
+    try {
+      results.push(await compare(bench, weft, peer, timing))
+    } catch (error) {
+      // One load that fails says nothing about the others; but the run as a whole has failed.
+      failed.push({ name: bench.name, reason: (error as Error).message })
+      say(`${bench.name}: failed`)
+    }
+  }
   const memory: MemoryResult = {
     sidecars: SIDECARS,
     idleMb: idleBytes / 1e6,
     afterLoadMb: Math.max(...[outbound, inbound].map(({ process: { pid } }) => privateBytes(pid!))) / 1e6,
   }
   if (profileFolder !== undefined) await stopWithProfile([outbound, inbound], profileFolder)
-  return { cases: results, memory, startToReadyMs }
+  return { cases: results, failed, memory, startToReadyMs }
 }
 
 /** The two sides take turns, so that whatever the machine does meanwhile happens to both. */

@@ -54,14 +54,11 @@ export async function runLoad(
     stderr += String(chunk)
   })
   const [code] = await once(child, 'close')
-  if (code !== 0)
-    throw new Error(
-      `bench: ${bench.name} through ${pair.name}: the load generator ended with ${code}: ${stderr.trim()}`,
-    )
+  if (code !== 0) throw new Error(`through ${pair.name} the load generator ended with ${code}: ${stderr.trim()}`)
   const result = JSON.parse(stdout) as LoadResult
   if (result.failures > 0 || result.requests === 0) {
     throw new Error(
-      `bench: ${bench.name} through ${pair.name}: ${result.failures} of ${result.requests} requests failed; the first: ${result.firstFailure || 'no answer at all'}`,
+      `through ${pair.name} ${result.failures} of ${result.requests} requests failed; the first: ${result.firstFailure || 'no answer at all'}`,
     )
   }
   return result

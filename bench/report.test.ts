@@ -39,12 +39,14 @@ test('the table says both sides, the ratio and whether it is what was asked for'
       caseResult(CASES[0]!, side('weft', 12), side('haproxy 2.6', 10)),
       caseResult(CASES[1]!, side('weft', 17), side('haproxy 2.6', 10)),
     ],
+    failed: [{ name: 'tcp-bulk', reason: 'no answer' }],
     memory: { sidecars: 5, idleMb: 30, afterLoadMb: 40 },
     startToReadyMs: 200,
   })
   t.match(text, /^h2-4x32 +weft +24\.0 +12\.0 \+ 12\.0 +50000 +1\.23 +5\.68 +1\.20 +≤ 1\.2 +met$/m)
   t.match(text, /^ +haproxy 2\.6 +20\.0/m)
   t.match(text, /^h2-64x1 .* 1\.70 +≤ 1\.6 +missed$/m)
+  t.match(text, /^tcp-bulk failed: no answer$/m)
   t.match(text, /idle 30\.0 MB \(≤ 32\), after the load 40\.0 MB \(≤ 48\)/)
   t.match(text, /\/ready with the control plane up: 200 ms \(≤ 250\)/)
 })

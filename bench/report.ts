@@ -17,8 +17,15 @@ export interface MemoryResult {
   readonly afterLoadMb: number
 }
 
+/** A load that could not be measured, and why. */
+export interface FailedCase {
+  readonly name: string
+  readonly reason: string
+}
+
 export interface BenchResults {
   readonly cases: readonly CaseResult[]
+  readonly failed: readonly FailedCase[]
   readonly memory?: MemoryResult
   readonly startToReadyMs?: number
 }
@@ -36,12 +43,12 @@ function totalCpu({ cpuUsPerRequest: { outbound, inbound } }: Side): number {
 
 const HEADINGS = ['load', 'side', 'CPU µs/req', 'out + in', 's/GB', 'req/s', 'p50 ms', 'p99 ms', 'ratio', 'target', '']
 
-export function formatReport({ cases, memory, startToReadyMs }: BenchResults): string {
+export function formatReport({ cases, failed, memory, startToReadyMs }: BenchResults): string {
   const rows = cases.flatMap(({ name, weft, peer, ratio, targetRatio }) => [
     [name, ...sideColumns(weft), ratio.toFixed(2), `≤ ${targetRatio}`, ratio <= targetRatio ? 'met' : 'missed'],
     ['', ...sideColumns(peer), '', '', ''],
   ])
-  const lines = [formatTable([HEADINGS, ...rows])]
+  const lines = [formatTable([HEADINGS, ...rows]), ...failed.map(({ name, reason }) => `${name} failed: ${reason}`)]
   if (memory !== undefined) {
     lines.push(
       `private memory of one more sidecar, ${memory.sidecars} running: idle ${memory.idleMb.toFixed(1)} MB (≤ ${MEMORY_TARGET_MB.idle}), after the load ${memory.afterLoadMb.toFixed(1)} MB (≤ ${MEMORY_TARGET_MB.afterLoad})`,
