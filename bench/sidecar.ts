@@ -71,7 +71,7 @@ export async function startSidecar(
   const answers = createInterface({ input: probe.stdout! })
   await once(answers, 'line')
   const readyAt = once(answers, 'line')
-  const failed = once(probe, 'exit').then(([code]) => code as number | null)
+  const failed = once(probe, 'close').then(([code]) => code as number | null)
 
   const profile = profileFolder === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileFolder}`]
   const startedAt = process.hrtime.bigint()
