@@ -6,7 +6,17 @@
  * brings them in `dist/`.
  */
 import { createHash } from 'node:crypto'
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -82,9 +92,10 @@ export async function bundle(directory: string): Promise<void> {
 function copyKoffi(directory: string): void {
   const modules = join(PACKAGE_ROOT, 'node_modules')
   const target = join(directory, 'node_modules')
-  for (const name of ['package.json', 'index.js', 'index.cjs', 'indirect.js', 'indirect.cjs', 'lib']) {
-    const source = join(modules, 'koffi', name)
-    if (existsSync(source)) cpSync(source, join(target, 'koffi', name), { recursive: true })
+  // Its JavaScript without the C++ that it was made from.
+  const filter = (path: string) => statSync(path).isDirectory() || /\.(cjs|js|json)$/.test(path)
+  for (const name of ['package.json', 'index.js', 'index.cjs', 'src']) {
+    cpSync(join(modules, 'koffi', name), join(target, 'koffi', name), { recursive: true, filter })
   }
   const native = `koffi-linux-${process.arch}`
   cpSync(join(modules, '@koromix', native), join(target, '@koromix', native), { recursive: true })

@@ -30,6 +30,7 @@ import { DnsServer } from './dns/server.ts'
 import { storeView } from './dns/store-view.ts'
 import { BIN_DIRECTORY, INNER_STATE_DIRECTORY, PODS_DIRECTORY } from './launch.ts'
 import { controlPlaneManifests, entrypointOf, injector, meshInjectorConfig } from './mesh.ts'
+import { Scraper } from './metrics/scraper.ts'
 import { AddressPool, DNS_IP, POD_NETWORK, SERVICE_NETWORK } from './network/addresses.ts'
 import { nodeScript, PodNetworks } from './network/pod-network.ts'
 import { ServiceRules } from './network/service-rules-applier.ts'
@@ -111,7 +112,9 @@ async function main(control: Socket, lines: AsyncIterator<string>): Promise<void
   }
   source.watch()
 
-  const api = new ApiServer({ store, cluster, ruleContext })
+  const scraper = new Scraper(raw)
+  scraper.start()
+  const api = new ApiServer({ store, cluster, ruleContext, report: (sinceMs) => scraper.report(sinceMs) })
   await api.listen(join(INNER_STATE_DIRECTORY, CONTROL_SOCKET))
   tell({ type: 'started', startupMs: Date.now() - startedAtMs })
   const endReady = raw.subscribe(() => {
@@ -126,6 +129,7 @@ async function main(control: Socket, lines: AsyncIterator<string>): Promise<void
     isStopping = true
     source.close()
     api.close()
+    scraper.close()
     await cluster.close(STOP_GRACE_MS)
     stream.close()
     dns.close()
@@ -183,12 +187,18 @@ function manifestSource(
 ): DirectorySource {
   let isFirst = true
   const told = new Set<string>()
+  const toldFields = new Set<string>()
   return new DirectorySource({
     paths: config.paths,
     store,
     check: (manifests: ManifestSet): readonly Problem[] => {
       const problems = checkRules(manifests, context)
-      if (problems.length === 0) for (const note of ignoredFields(manifests)) tellOnce(formatProblem(note))
+      if (problems.length === 0) {
+        for (const note of ignoredFields(manifests)) {
+          if (!toldFields.has(note.field)) say(formatProblem(note))
+          toldFields.add(note.field)
+        }
+      }
       return problems
     },
     onProblems: (sentences) => {

@@ -49,7 +49,13 @@ export const local: Command = {
       for (const sentence of cluster) say(sentence)
       return 1
     }
-    return watchCluster(cluster, { forMs: settings.forMs, isJson: settings.isJson, stdout, stderr })
+    return watchCluster(cluster, {
+      forMs: settings.forMs,
+      isJson: settings.isJson,
+      stdout,
+      stderr,
+      title: `weft local: ${positionals.join(' ')} (Ctrl-C ends it)`,
+    })
   },
 }
 

@@ -13,12 +13,15 @@ import { keyOf } from '../../control/resources/directory-source.ts'
 import type { WritableResourceStore } from '../../control/resources/store.ts'
 import type { LocalCluster } from '../cluster/cluster.ts'
 import { checkRules, type RuleContext } from '../cluster/rules.ts'
+import type { Report } from '../metrics/report.ts'
 import { ExecFrame, encodeFrame, FrameDecoder } from './exec-frames.ts'
 
 export interface ApiOptions {
   readonly store: WritableResourceStore
   readonly cluster: LocalCluster
   readonly ruleContext: RuleContext
+  /** What the proxies counted after `sinceMs`. */
+  readonly report: (sinceMs: number) => Report
 }
 
 /** Largest manifest that `apply` takes. */
@@ -38,6 +41,7 @@ export class ApiServer {
     this.#options = options
     this.#routes = new Map<string, Handler>([
       ['GET /objects', (query) => this.#objects(query)],
+      ['GET /report', (query) => options.report(Number(query.get('since') ?? '0'))],
       ['POST /apply', (query, body) => this.#apply(query, body)],
       ['POST /delete', (query) => this.#delete(query)],
       ['POST /scale', (query) => this.#scale(query)],

@@ -43,28 +43,27 @@ export function checkRules(given: Given, context: RuleContext): Problem[] {
   })
 }
 
-/** Fields that mean nothing without a container runtime; said once per file. */
+/** Fields that mean nothing without a container runtime; one note for each, where it stands first. */
 export function ignoredFields(given: Given): Problem[] {
   const notes = new Map<string, Problem>()
   for (const object of given.objects) {
     const pod = podSpecOf(object)
     if (pod === undefined) continue
-    const { spec, path } = pod
-    for (const [list, index, container] of containersOf(spec)) {
-      const at = [...path, list, index]
-      const reasons: [string, boolean, string][] = [
-        ['image', container.image !== '', 'is ignored: containers run as processes of this machine'],
-        ['resources', container.resources !== undefined, 'is ignored: there are no limits on one machine'],
-      ]
-      for (const [field, isGiven, message] of reasons) {
-        const place = given.locate(object, [...at, field])
-        const key = `${place.file} ${field}`
-        if (isGiven && !notes.has(key)) notes.set(key, { ...place, object: '', field, message })
+    for (const [list, index, container] of containersOf(pod.spec)) {
+      for (const [field, message] of IGNORED) {
+        if (notes.has(field) || container[field] === undefined || container[field] === '') continue
+        const place = given.locate(object, [...pod.path, list, index, field])
+        notes.set(field, { ...place, object: '', field, message })
       }
     }
   }
   return [...notes.values()]
 }
+
+const IGNORED = [
+  ['image', 'is ignored, here and elsewhere: containers run as processes of this machine'],
+  ['resources', 'is ignored, here and elsewhere: there are no limits on one machine'],
+] as const
 
 type Found = [Path, string]
 
