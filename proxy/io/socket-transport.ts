@@ -6,15 +6,16 @@
  */
 import type { Socket } from 'node:net'
 import type { ByteCounters, Transport, TransportHandler } from '../http/transport.ts'
+import { LARGE_CHUNK_BYTES, releaseChunk, takeChunk } from './chunk-pool.ts'
+import { readInto } from './shared-read.ts'
 
-const CHUNK_BYTES = 65_536
-/** Chunks kept for reuse; more are left to the garbage collector. */
-const MAX_POOLED_CHUNKS = 32
 /** After our FIN the peer has this long to send its own. */
 const LINGER_MS = 5_000
 const EMPTY = Buffer.alloc(0)
 
-const pool: Buffer[] = []
+/** Every connection reads into this: what arrives is handled before the next connection is read. */
+const shared = Buffer.allocUnsafeSlow(LARGE_CHUNK_BYTES)
+
 let dirty: SocketTransport[] = []
 let spare: SocketTransport[] = []
 
@@ -39,6 +40,9 @@ export class SocketTransport implements Transport, ByteCounters {
   readonly #inFlight: Buffer[] = []
   readonly #onWritten: () => void
   #isDirty = false
+  #isPaused = false
+  /** More than one chunk was needed in this turn. */
+  #isBulk = false
   #isEnding = false
   #isClosed = false
   #hasEnded = false
@@ -49,8 +53,19 @@ export class SocketTransport implements Transport, ByteCounters {
     this.socket = socket
     this.#onWritten = () => {
       const chunk = this.#inFlight.shift()
-      if (chunk !== undefined && chunk.length === CHUNK_BYTES && pool.length < MAX_POOLED_CHUNKS) pool.push(chunk)
+      if (chunk !== undefined && chunk !== EMPTY) releaseChunk(chunk)
     }
+    readInto(socket, shared, (length, buf) => {
+      if (this.#isPaused) {
+        // Node may read once more after a pause; that waits in the socket, behind what waits there already.
+        socket.push(Buffer.from(buf.subarray(0, length)))
+        return false
+      }
+      this.readBytes += length
+      this.handler.onBytes(buf, 0, length)
+      return true
+    })
+    // What was read before and put back, or read while paused, comes this way.
     socket.on('data', (data: Buffer) => {
       this.readBytes += data.length
       this.handler.onBytes(data, 0, data.length)
@@ -87,9 +102,10 @@ export class SocketTransport implements Transport, ByteCounters {
   ensure(bytes: number): void {
     if (this.buf.length - this.at >= bytes) return
     if (this.at > 0) this.#writeOut()
-    this.buf =
-      bytes <= CHUNK_BYTES ? (pool.pop() ?? Buffer.allocUnsafeSlow(CHUNK_BYTES)) : Buffer.allocUnsafeSlow(bytes)
-    this.at = 0
+    if (this.buf !== EMPTY) this.#release()
+    // A second chunk in one turn: this is bulk.
+    this.buf = takeChunk(this.#isBulk ? Math.max(bytes, LARGE_CHUNK_BYTES) : bytes)
+    this.#isBulk = true
   }
 
   flushSoon(): void {
@@ -101,6 +117,7 @@ export class SocketTransport implements Transport, ByteCounters {
 
   flush(): void {
     this.#isDirty = false
+    this.#isBulk = false
     if (this.at > 0) this.#writeOut()
     else if (this.buf !== EMPTY) this.#release()
     if (this.#isEnding && !this.#isClosed) this.socket.end()
@@ -114,10 +131,12 @@ export class SocketTransport implements Transport, ByteCounters {
   }
 
   pause(): void {
+    this.#isPaused = true
     this.socket.pause()
   }
 
   resume(): void {
+    this.#isPaused = false
     this.socket.resume()
   }
 
@@ -150,12 +169,16 @@ export class SocketTransport implements Transport, ByteCounters {
     this.at = 0
     if (this.#isClosed || this.socket.destroyed) return
     this.writtenBytes += length
-    this.#inFlight.push(chunk)
     if (!this.socket.write(chunk.subarray(0, length), this.#onWritten)) this.isWritable = false
+    if (this.socket.writableLength === 0) {
+      // The kernel took it all: the chunk is free, only its turn in the line of callbacks remains.
+      this.#inFlight.push(EMPTY)
+      releaseChunk(chunk)
+    } else this.#inFlight.push(chunk)
   }
 
   #release(): void {
-    if (this.buf.length === CHUNK_BYTES && pool.length < MAX_POOLED_CHUNKS) pool.push(this.buf)
+    releaseChunk(this.buf)
     this.buf = EMPTY
     this.at = 0
   }

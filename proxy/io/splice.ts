@@ -34,8 +34,11 @@ class Half implements TransportHandler {
   }
 
   onBytes(buf: Buffer, start: number, end: number): void {
-    // The socket gave this buffer away, so it goes on without a copy.
-    this.#to.writeOwned(start === 0 && end === buf.length ? buf : buf.subarray(start, end))
+    const length = end - start
+    this.#to.ensure(length)
+    buf.copy(this.#to.buf, this.#to.at, start, end)
+    this.#to.at += length
+    this.#to.flushSoon()
     if (!this.#to.isWritable) this.#from.pause()
   }
 

@@ -1,0 +1,30 @@
+/**
+ * Memory for reading and writing, shared by all connections: a connection owns a chunk only between the first byte of a
+ * write and its system call, so ten thousand idle connections own none.
+ *
+ * Two sizes, because nearly all writes are heads and small messages, and a few are bulk.
+ */
+
+/** A turn's worth of heads and messages of one connection. */
+export const SMALL_CHUNK_BYTES = 8_192
+/** Several DATA frames of the largest size, one read of the kernel's. */
+export const LARGE_CHUNK_BYTES = 65_536
+
+/** Chunks kept for reuse, 1 MiB of each size; more are left to the garbage collector. */
+const MAX_SMALL = 128
+const MAX_LARGE = 16
+
+const small: Buffer[] = []
+const large: Buffer[] = []
+
+export function takeChunk(bytes: number): Buffer {
+  if (bytes <= SMALL_CHUNK_BYTES) return small.pop() ?? Buffer.allocUnsafeSlow(SMALL_CHUNK_BYTES)
+  if (bytes <= LARGE_CHUNK_BYTES) return large.pop() ?? Buffer.allocUnsafeSlow(LARGE_CHUNK_BYTES)
+  return Buffer.allocUnsafeSlow(bytes)
+}
+
+/** Gives back a chunk that nobody reads any more. */
+export function releaseChunk(chunk: Buffer): void {
+  if (chunk.length === SMALL_CHUNK_BYTES && small.length < MAX_SMALL) small.push(chunk)
+  else if (chunk.length === LARGE_CHUNK_BYTES && large.length < MAX_LARGE) large.push(chunk)
+}
