@@ -102,16 +102,6 @@ export class BodyWriter {
     this.isDone = false
   }
 
-  /** The message ends with the connection's sending half. */
-  get wasRaw(): boolean {
-    return this.#framing === 'raw'
-  }
-
-  /** Bytes that wait for the kernel. */
-  get queuedBytes(): number {
-    return this.#queue.bytes
-  }
-
   /** Writes what the transport takes and keeps the rest; returns how many bytes left. */
   send(buf: Uint8Array, start: number, end: number, endStream: boolean): number {
     if (this.isDone || this.#isEndQueued) return end - start
@@ -119,10 +109,9 @@ export class BodyWriter {
       if (endStream) this.isDone = true
       return end - start
     }
-    if (this.#queue.bytes > 0 || !this.#transport.isWritable) {
+    if (this.#queue.bytes > 0 || (start < end && !this.#transport.isWritable)) {
       if (start < end) this.#queue.push(buf, start, end)
       this.#isEndQueued = endStream
-      if (this.#queue.bytes === 0) this.#finish()
       return 0
     }
     for (let at = start; at < end; at += PIECE_BYTES) this.#writePiece(buf, at, Math.min(end, at + PIECE_BYTES))

@@ -26,6 +26,8 @@ export class RequestRecord {
   readonly head: Head
   #chunks: Buffer[] | undefined = undefined
   #trailers: Head | undefined = undefined
+  #isReleased = false
+  /** Content kept. */
   bytes = 0
   /** The whole request is here. */
   isEnded: boolean
@@ -67,7 +69,10 @@ export class RequestRecord {
     this.#trailers.copyFrom(trailers)
   }
 
+  /** Gives the memory back; once, for a head in the pool twice would be two messages' at the same time. */
   release(): void {
+    if (this.#isReleased) return
+    this.#isReleased = true
     releaseHead(this.head)
     if (this.#trailers !== undefined) releaseHead(this.#trailers)
     this.#trailers = undefined

@@ -3,7 +3,7 @@
  * authorization, filters) before it is made; from then on it splices.
  */
 import { endWithError, type ProxyError, respondError } from '../http/error-response.ts'
-import { dropHopByHop } from '../http/http1-server.ts'
+import { dropHopByHop } from '../http/hop-by-hop.ts'
 import { RequestRecord } from '../http/request-record.ts'
 import type { ClientStream, RequestHandler, ResponseHandler, ServerStream } from '../http/stream.ts'
 import type { StreamError } from '../http/stream-error.ts'
@@ -52,6 +52,8 @@ export class InboundExchange implements RequestHandler, ResponseHandler, StreamW
   readonly #carriage: Carriage
   #record: RequestRecord | undefined = undefined
   #upstream: ClientStream | undefined = undefined
+  /** Whose response goes to the client: gets credit as the client takes it, also when the response has ended. */
+  #source: ClientStream | undefined = undefined
   #isRequestEnded: boolean
   #uncreditedBytes = 0
   #staleRetries = 0
@@ -160,6 +162,8 @@ export class InboundExchange implements RequestHandler, ResponseHandler, StreamW
   }
 
   onRequestReset(error: StreamError): void {
+    // What the client has not taken of the response is nobody's any more.
+    this.#source?.reset(ErrorCode.cancel)
     if (this.#isOver) return
     const upstream = this.#upstream
     if (!this.#isResponseDone) this.#count(`h2(${ERROR_NAMES[error.code] ?? 'CANCEL'})`)
@@ -168,13 +172,15 @@ export class InboundExchange implements RequestHandler, ResponseHandler, StreamW
   }
 
   onResponseSent(bytes: number): void {
-    this.#upstream?.consumed(bytes)
+    this.#source?.consumed(bytes)
   }
 
   // ── ResponseHandler: the application ──
 
   onInformational(head: Head): void {
-    if (!this.#isOver) this.#downstream.sendInformational(head)
+    if (this.#isOver) return
+    dropHopByHop(head, false)
+    this.#downstream.sendInformational(head)
   }
 
   onResponseHead(head: Head, endStream: boolean): void {
@@ -192,10 +198,13 @@ export class InboundExchange implements RequestHandler, ResponseHandler, StreamW
     }
     this.#hasAnswered = true
     const upstream = this.#upstream
+    this.#source = upstream
     if (endStream) this.#complete()
     this.#downstream.sendHead(head, endStream)
     if (this.#isUpgrade && (head.status === 101 || (this.#method === 'CONNECT' && head.status < 300))) {
       this.#isTunnel = true
+      // The request has ended, its direction of the tunnel begins.
+      this.#isRequestEnded = false
       upstream?.becomeTunnel()
       this.#downstream.becomeTunnel()
     }
@@ -223,7 +232,7 @@ export class InboundExchange implements RequestHandler, ResponseHandler, StreamW
     this.#upstream = undefined
     if (this.#isResponseDone) {
       this.#end()
-      return this.#downstream.reset(error.code)
+      return this.#resetClient(error.code)
     }
     if (
       !this.#hasAnswered &&
@@ -236,13 +245,21 @@ export class InboundExchange implements RequestHandler, ResponseHandler, StreamW
     }
     const reset = error.kind === 'reset' || error.kind === 'refused' || error.kind === 'goaway'
     if (this.#hasAnswered || (reset && this.#downstream.version === Version.http2)) {
-      this.#count(reset ? `h2(${ERROR_NAMES[error.code] ?? error.code})` : 'unclassified')
+      // Said so that the client's side knows it too: it may send the request again.
+      const code = error.isUnprocessed ? ErrorCode.refusedStream : reset ? error.code : ErrorCode.internalError
+      this.#count(reset ? `h2(${ERROR_NAMES[code] ?? code})` : 'unclassified')
       this.#end()
       if (this.#context.isGrpc && this.#hasAnswered && !reset)
         return endWithError(this.#downstream, errors.appIo(error.message), true)
-      return this.#downstream.reset(reset ? error.code : ErrorCode.internalError)
+      return this.#resetClient(code)
     }
     this.#fail(errors.appIo(error.message))
+  }
+
+  /** Gives up the client's stream, and with it what it has not taken of the response. */
+  #resetClient(code: number): void {
+    this.#downstream.reset(code)
+    this.#source?.reset(ErrorCode.cancel)
   }
 
   onRequestSent(bytes: number): void {
@@ -306,6 +323,8 @@ export class InboundExchange implements RequestHandler, ResponseHandler, StreamW
     this.#isOver = true
     this.#upstream = undefined
     this.#dropRecord()
+    // What was not sent will not be: its sender must not wait for credit.
+    this.#credit(this.#uncreditedBytes)
   }
 }
 

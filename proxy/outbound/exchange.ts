@@ -6,8 +6,8 @@
  */
 
 import { endWithError, type ProxyError, respondError } from '../http/error-response.ts'
-import { dropHopByHop } from '../http/http1-server.ts'
-import { RequestRecord } from '../http/request-record.ts'
+import { dropHopByHop } from '../http/hop-by-hop.ts'
+import { RequestRecord, releaseHead, takeHead } from '../http/request-record.ts'
 import type { ClientStream, RequestHandler, ResponseHandler, ServerStream } from '../http/stream.ts'
 import type { StreamError } from '../http/stream-error.ts'
 import type { ConnectError } from '../io/connector.ts'
@@ -59,7 +59,11 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
   readonly #requiredId: string | undefined
   /** Kept until the response head arrives or the request grows too large. */
   #record: RequestRecord | undefined = undefined
+  /** The head of the current attempt, filters applied, while its connection is being made. */
+  #pendingHead: Head | undefined = undefined
   #upstream: ClientStream | undefined = undefined
+  /** Whose response goes to the client: gets credit as the client takes it, also when the response has ended. */
+  #source: ClientStream | undefined = undefined
   #endpoint: Endpoint | undefined = undefined
   #backend: BackendPlan | undefined = undefined
   #attemptAtMs = 0
@@ -121,7 +125,7 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
     }
     recorder.onRequest()
     budget?.deposit(this.#startedAtMs)
-    if (!this.#isUpgrade) this.#record = new RequestRecord(head, endStream)
+    this.#record = new RequestRecord(head, endStream)
     this.#attempt(head)
   }
 
@@ -130,14 +134,14 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
   /** One attempt: choose a backend and an endpoint, then send. `head` is spent. */
   #attempt(head: Head): void {
     const backend = this.#plan.choose()
-    if (backend === undefined) return this.#waitForBackend(head)
+    if (backend === undefined) return this.#waitForBackend()
     this.#backend = backend
     const answered = this.#applyFilters(head, backend)
     if (answered) return
     if (backend.backend === undefined) return this.#fail(errors.invalidBackend(this.#plan.name))
     const nowMs = this.#context.nowMs()
     const endpoint = backend.backend.pick(nowMs)
-    if (endpoint === undefined) return this.#wait(backend, head)
+    if (endpoint === undefined) return this.#wait(backend)
     this.#sendTo(endpoint, head, nowMs)
   }
 
@@ -171,16 +175,14 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
   }
 
   /** No backend is ready: wait at the first one that exists. */
-  #waitForBackend(head: Head): void {
+  #waitForBackend(): void {
     const backend = this.#plan.backends.find((candidate) => candidate.backend !== undefined)
     if (backend === undefined) return this.#fail(errors.noBackend(this.#plan.name))
-    this.#wait(backend, head)
+    this.#wait(backend)
   }
 
-  #wait(backend: BackendPlan, head: Head): void {
+  #wait(backend: BackendPlan): void {
     this.#backend = backend
-    // The head of the connection is reused for the next frame: what waits needs its own.
-    this.#record ??= new RequestRecord(head, this.#isRequestEnded)
     if (!backend.backend!.wait(this))
       this.#fail(errors.loadShed(this.#context.parentName, this.#plan.name, backend.backend!.reason()))
   }
@@ -203,9 +205,10 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
     else head.drop(ORIG_PROTO)
     const stream = endpoint.open(carriage, this)
     if (stream === undefined) {
-      // The connection is being made: the head must outlive this call.
-      if (this.#record === undefined) this.#record = new RequestRecord(head, this.#isRequestEnded)
-      else this.#record.head.copyFrom(head)
+      // The connection is being made: the head must outlive this call. The record keeps the head as it came, for an
+      // attempt elsewhere applies the filters anew.
+      this.#pendingHead ??= takeHead()
+      this.#pendingHead.copyFrom(head)
       return
     }
     this.#connected(stream, head)
@@ -281,16 +284,16 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
 
   onStreamOpen(stream: ClientStream): void {
     if (this.isAbandoned || this.#upstream !== undefined) return stream.reset(ErrorCode.cancel)
-    const record = this.#record!
     stream.handler = this
     this.#upstream = stream
-    const head = record.head
-    this.#sendRecord(stream, head, record)
+    this.#sendRecord(stream, this.#pendingHead!, this.#record!)
+    this.#dropPendingHead()
     this.#armTryTimer()
   }
 
   onStreamFailed(error: ConnectError): void {
     if (this.isAbandoned) return
+    this.#dropPendingHead()
     // Nothing was sent: another endpoint may well work.
     this.#endAttempt('unclassified')
     if (this.#retrySafely()) return
@@ -332,6 +335,8 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
   }
 
   onRequestReset(error: StreamError): void {
+    // What the client has not taken of the response is nobody's any more.
+    this.#source?.reset(ErrorCode.cancel)
     if (this.isAbandoned) return
     const upstream = this.#upstream
     this.#upstream = undefined
@@ -343,13 +348,15 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
   }
 
   onResponseSent(bytes: number): void {
-    this.#upstream?.consumed(bytes)
+    this.#source?.consumed(bytes)
   }
 
   // ── ResponseHandler: the endpoint ──
 
   onInformational(head: Head): void {
-    if (!this.isAbandoned) this.#downstream.sendInformational(head)
+    if (this.isAbandoned) return
+    dropHopByHop(head, false)
+    this.#downstream.sendInformational(head)
   }
 
   onResponseHead(head: Head, endStream: boolean): void {
@@ -377,9 +384,7 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
       this.#timer = undefined
     }
     this.#dropRecord()
-    if (this.#downstream.version !== Version.http2 || head.version !== Version.http2) {
-      if (head.version !== Version.http2) dropHopByHop(head, head.status === 101)
-    }
+    dropHopByHop(head, head.status === 101)
     head.drop(ORIG_PROTO)
     head.drop(PROXY_ERROR)
     head.drop(PROXY_CONNECTION)
@@ -388,10 +393,13 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
       applyResponseFilters(this.#backend.filters, head)
     this.#hasAnswered = true
     const upstream = this.#upstream
+    this.#source = upstream
     if (endStream) this.#complete()
     this.#downstream.sendHead(head, endStream)
     if (head.status === 101 || (this.#method === 'CONNECT' && head.status < 300 && this.#isUpgrade)) {
       this.#isTunnel = true
+      // The request has ended, its direction of the tunnel begins.
+      this.#isRequestEnded = false
       upstream?.becomeTunnel()
       this.#downstream.becomeTunnel()
     }
@@ -429,7 +437,7 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
     this.#upstream = undefined
     if (this.#isResponseDone) {
       this.#release()
-      return this.#downstream.reset(error.code)
+      return this.#resetClient(error.code)
     }
     this.#endAttempt(
       error.kind === 'connection' || error.kind === 'stale'
@@ -439,9 +447,8 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
     if (!this.#hasAnswered && this.#isSafeToRepeat(error) && this.#retrySafely()) return
     if (this.#hasAnswered) return this.#breakResponse(error)
     if (this.#downstream.version === Version.http2 && error.kind === 'reset') {
-      this.#record?.release()
       this.#release()
-      return this.#downstream.reset(error.code)
+      return this.#resetClient(error.code)
     }
     this.#fail(errors.endpointIo(error.message))
   }
@@ -457,7 +464,7 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
   }
 
   #canReplay(): boolean {
-    return this.#record !== undefined && this.#record.isComplete && this.#isRequestEnded
+    return this.#record?.isComplete === true && this.#isRequestEnded
   }
 
   /** Whether what is known of the response asks for another attempt; `isEnd`: its status is final. */
@@ -547,7 +554,7 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
     upstream?.reset(ErrorCode.cancel)
     if (this.#hasAnswered) {
       this.#release()
-      return this.#downstream.reset(ErrorCode.cancel)
+      return this.#resetClient(ErrorCode.cancel)
     }
     this.#fail(error)
   }
@@ -609,7 +616,13 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
     this.#release()
     if (this.#isGrpc && error.kind !== 'reset')
       return endWithError(this.#downstream, errors.endpointIo(error.message), true)
-    this.#downstream.reset(error.kind === 'reset' ? error.code : ErrorCode.internalError)
+    this.#resetClient(error.kind === 'reset' ? error.code : ErrorCode.internalError)
+  }
+
+  /** Gives up the client's stream, and with it what it has not taken of the response. */
+  #resetClient(code: number): void {
+    this.#downstream.reset(code)
+    this.#source?.reset(ErrorCode.cancel)
   }
 
   /** Counts the attempt that ended; the request as a whole may go on. */
@@ -680,6 +693,11 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
     this.#record = undefined
   }
 
+  #dropPendingHead(): void {
+    if (this.#pendingHead !== undefined) releaseHead(this.#pendingHead)
+    this.#pendingHead = undefined
+  }
+
   #release(): void {
     if (this.isAbandoned) return
     this.isAbandoned = true
@@ -687,8 +705,11 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
     clearTimeout(this.#tryTimer)
     clearTimeout(this.#idleTimer)
     this.#dropRecord()
+    this.#dropPendingHead()
     this.#held?.release()
     this.#held = undefined
+    // What was not sent will not be: its sender must not wait for credit.
+    this.#credit(this.#uncreditedBytes)
     this.#context.onEnded()
   }
 }

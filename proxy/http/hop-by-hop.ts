@@ -1,0 +1,49 @@
+/** Fields that concern one connection only (RFC 9110 §7.6.1): a proxy does not pass them on. */
+import { Encoding, FIELD, FIELD_STRIDE, FLAG, type Head } from '../wire/head.ts'
+import { TOKEN_NAMES, token } from '../wire/tokens.ts'
+
+const CONNECTION = token('connection')
+const UPGRADE = token('upgrade')
+const H2C = 'h2c'
+
+const HOP_BY_HOP = new Uint8Array(TOKEN_NAMES.length)
+for (const name of ['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade'] as const)
+  HOP_BY_HOP[token(name)] = 1
+
+/** Connection options that name no field to remove. Framing is ours to decide: a Connection field that names it is an attack. */
+const KEPT_OPTIONS = new Set(['', 'close', 'keep-alive', 'content-length', 'host', 'transfer-encoding'])
+
+/** Removes them, and every field that Connection names, from a head that came as HTTP/1. */
+export function dropHopByHop(head: Head, keepsUpgrade: boolean): void {
+  if (head.encoding !== Encoding.http1) return
+  const { fields, count } = head
+  let hasConnection = false
+  for (let row = 0, last = count * FIELD_STRIDE; row < last; row += FIELD_STRIDE) {
+    const known = fields[row]!
+    if (HOP_BY_HOP[known] === 0 || (known === UPGRADE && keepsUpgrade)) continue
+    if (known === CONNECTION) hasConnection = true
+    else fields[row + FIELD.flags]! |= FLAG.dropped
+  }
+  if (hasConnection) dropNamed(head, keepsUpgrade)
+}
+
+function dropNamed(head: Head, keepsUpgrade: boolean): void {
+  for (const value of head.valuesOf('connection')) {
+    for (const option of value.split(',')) {
+      const name = option.trim().toLowerCase()
+      if (!KEPT_OPTIONS.has(name) && !(keepsUpgrade && name === 'upgrade')) head.dropName(name)
+    }
+  }
+  head.drop(CONNECTION)
+}
+
+/** Whether `connection: close` stands in a head that was made here; a received one says so in `isKeepAlive`. */
+export function saysClose(head: Head): boolean {
+  return head.get(CONNECTION) === 'close'
+}
+
+/** HTTP/2 by Upgrade is not offered (RFC 9113 §3.1 withdrew it): such a request is served as plain HTTP/1. */
+export function refuseH2c(head: Head): void {
+  if (!head.isUpgrade || head.upgradeEnd - head.upgradeStart !== H2C.length) return
+  if (head.bytes.toString('latin1', head.upgradeStart, head.upgradeEnd).toLowerCase() === H2C) head.isUpgrade = false
+}

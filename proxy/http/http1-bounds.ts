@@ -1,0 +1,6 @@
+/**
+ * What one HTTP/1 connection holds at most. Received content that was not consumed: beyond the first bound the connection
+ * is not read, below the second it is again. Pipelined requests behind the one in progress: beyond the third it is not
+ * read either.
+ */
+export const HTTP1_BOUNDS = { pauseAboveBytes: 65_536, resumeBelowBytes: 32_768, maxPipelinedBytes: 65_536 } as const
