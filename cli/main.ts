@@ -70,9 +70,9 @@ function isPrefix(words: readonly string[], args: readonly string[]): boolean {
 
 /** Ends with the process of the machine's own Node that started this one (`weft.js`), however that one ended. */
 function followLauncher(): void {
-  const fd = Number(process.env['WEFT_LAUNCHER_FD'] ?? '')
+  const fd = Number(process.env.WEFT_LAUNCHER_FD ?? '')
   if (!Number.isInteger(fd) || fd < 3) return
-  delete process.env['WEFT_LAUNCHER_FD']
+  delete process.env.WEFT_LAUNCHER_FD
   const pipe = new Socket({ fd })
   pipe.on('close', () => process.exit(137))
   pipe.on('error', () => process.exit(137))

@@ -10,7 +10,7 @@ const MAX_ANCESTORS = 6
 
 /** Calls `then` once the npm that started this process has ended; never, when there was none. */
 export function npmIsGone(then: () => void, env: NodeJS.ProcessEnv = process.env): void {
-  if (env['npm_lifecycle_event'] === undefined) return
+  if (env.npm_lifecycle_event === undefined) return
   const npm = findNpm(process.ppid)
   if (npm === undefined) return
   const startTime = startTimeOf(npm)

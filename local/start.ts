@@ -55,7 +55,7 @@ export async function startCluster(options: StartOptions): Promise<RunningCluste
     workingDir: options.workingDir,
     stateDirectory: directory,
     isRootless: process.getuid?.() !== 0,
-    path: process.env['PATH'] ?? '',
+    path: process.env.PATH ?? '',
     programs,
     node: process.execPath,
     clusterDomain: options.clusterDomain,

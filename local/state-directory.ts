@@ -28,13 +28,11 @@ export function stateDirectory(
   env: NodeJS.ProcessEnv = process.env,
   uid = process.getuid?.() ?? 0,
 ): string {
-  const given = env['WEFT_STATE_DIR']
+  const given = env.WEFT_STATE_DIR
   if (given !== undefined && given !== '') return join(given, name)
   if (uid === 0) return join('/run/weft', name)
-  const runtime = env['XDG_RUNTIME_DIR']
-  return runtime !== undefined && runtime.startsWith('/')
-    ? join(runtime, 'weft', name)
-    : join(homedir(), '.weft', 'run', name)
+  const runtime = env.XDG_RUNTIME_DIR
+  return runtime?.startsWith('/') ? join(runtime, 'weft', name) : join(homedir(), '.weft', 'run', name)
 }
 
 /** Takes the directory over: what a dead owner left is removed, a living one keeps it. */

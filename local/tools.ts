@@ -25,7 +25,7 @@ export type FoundTools =
 /** Administrators' programs are often outside an ordinary user's PATH. */
 const SYSTEM_PATH = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin']
 
-export function findTools(path: string = process.env['PATH'] ?? ''): FoundTools {
+export function findTools(path: string = process.env.PATH ?? ''): FoundTools {
   const directories = [...path.split(':').filter((each) => each.startsWith('/')), ...SYSTEM_PATH]
   const names = Object.keys(TOOL_PACKAGES) as ToolName[]
   const found = new Map(names.map((name) => [name, findProgram(name, directories)]))

@@ -58,7 +58,10 @@ export async function watchCluster(cluster: RunningCluster, options: WatchOption
     endWaits()
   })
   const end = async () => {
-    if (isEnding) return cluster.stop()
+    if (isEnding) {
+      cluster.stop()
+      return
+    }
     isEnding = true
     endWaits()
     if (isJson) stdout.write(`${JSON.stringify(await finalObject(client, startupMs, results))}\n`)

@@ -79,7 +79,6 @@ export function podSuffix(random: () => number): string {
 
 function leastUsefulFirst(pods: readonly Pod[]): Pod[] {
   const rank = (pod: Pod) => (isPodReady(pod) ? 1 : 0)
-  return [...pods].sort(
-    (a, b) => rank(a) - rank(b) || (a.metadata.creationTimestamp < b.metadata.creationTimestamp ? 1 : -1),
-  )
+  const madeAt = ({ metadata }: Pod) => metadata.creationTimestamp
+  return [...pods].sort((a, b) => rank(a) - rank(b) || madeAt(b).localeCompare(madeAt(a)))
 }

@@ -38,7 +38,7 @@ function readLine(line: string, wants: (name: string) => boolean): Sample | unde
       pair.lastIndex = at
       const match = pair.exec(line)
       if (match === null) return undefined
-      labels.set(match[1]!, unescape(match[2]!))
+      labels.set(match[1]!, unescapeLabel(match[2]!))
       at = pair.lastIndex
     }
     at++
@@ -49,6 +49,6 @@ function readLine(line: string, wants: (name: string) => boolean): Sample | unde
   return value === '' || Number.isNaN(number) ? undefined : { name, labels, value: number, series: line.slice(0, at) }
 }
 
-function unescape(text: string): string {
+function unescapeLabel(text: string): string {
   return text.includes('\\') ? text.replace(/\\(.)/g, (_, char: string) => (char === 'n' ? '\n' : char)) : text
 }

@@ -98,12 +98,14 @@ export class Totals {
         count(edge.replicas, labels.get('dst_pod') ?? labels.get('target_addr') ?? '', increase)
         return
       case 'response_latency_ms_bucket':
-        return edge.latency.add(bound, increase)
+        edge.latency.add(bound, increase)
+        return
       case 'route_response_total':
         route(edge, labels).logical[outcome] += increase
         return
       case 'route_response_latency_ms_bucket':
-        return route(edge, labels).latency.add(bound, increase)
+        route(edge, labels).latency.add(bound, increase)
+        return
       case 'route_actual_response_total':
         edge.profileAttempts[outcome] += increase
         return
@@ -123,7 +125,8 @@ export class Totals {
         edge.connections.opened += increase
         if (labels.get('tls') === 'true') edge.connections.meshed += increase
         else edge.connections.plain += increase
-        return count(edge.connections.replicas, labels.get('dst_pod') ?? labels.get('target_addr') ?? '', increase)
+        count(edge.connections.replicas, labels.get('dst_pod') ?? labels.get('target_addr') ?? '', increase)
+        return
       case 'tcp_close_total':
         if (labels.get('peer') === 'dst' && (labels.get('errno') ?? '') !== '') edge.connections.failed += increase
         return
