@@ -1,13 +1,15 @@
 /** Weft's side: the sidecar of one pod, with the environment that the injector gives it. */
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { chownSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { chownSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { DEFAULT_CLUSTER_NETWORKS, Port, PROXY_UID } from '../api/vocabulary.ts'
+import { NODE_FLAGS } from '../proxy/node-flags.ts'
 import { CONTROL_IDENTITIES } from '../test/support/control-stub.ts'
 import { OriginPort } from './cases.ts'
 import { NODE, NODE_IP, type Pod, spawnIn, WEFT_VIP } from './pods.ts'
+import type { Programs } from './programs.ts'
 
 /** Every pod of the benchmark runs under one service account. */
 export const IDENTITY = 'default.bench.serviceaccount.identity.linkerd.cluster.local'
@@ -28,8 +30,7 @@ export interface Sidecar {
 }
 
 export interface SidecarOptions {
-  /** The proxy's program. */
-  readonly proxyFile: string
+  readonly programs: Programs
   readonly core?: number
   /** Writes a CPU profile here when the proxy ends. */
   readonly profileFolder?: string | undefined
@@ -50,19 +51,12 @@ export async function startControl(endpoint: Pod): Promise<Control> {
   return { process: child, address, anchorsPem }
 }
 
-/** The bundle that images carry, or the sources where nothing was built. */
-export function defaultProxyFile(): string {
-  const root = join(import.meta.dirname, '..')
-  const bundle = join(root, 'dist', 'proxy.mjs')
-  return existsSync(bundle) ? bundle : join(root, 'proxy', 'main.ts')
-}
-
 /** Starts the sidecar of `pod` and waits until it is ready. */
 export async function startSidecar(
   pod: Pod,
   control: Control,
   folder: string,
-  { proxyFile, core, profileFolder }: SidecarOptions,
+  { programs, core, profileFolder }: SidecarOptions,
 ): Promise<Sidecar> {
   const probe = spawnIn(pod.netns, [
     ...[process.execPath, join(import.meta.dirname, 'ready-probe.ts')],
@@ -75,7 +69,7 @@ export async function startSidecar(
 
   const profile = profileFolder === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileFolder}`]
   const startedAt = process.hrtime.bigint()
-  const child = spawnIn(pod.netns, [process.execPath, ...profile, proxyFile], {
+  const child = spawnIn(pod.netns, [programs.node, ...NODE_FLAGS, ...profile, programs.proxy], {
     asProxy: true,
     env: environment(pod, control, folder),
     ...(core === undefined ? {} : { core }),
