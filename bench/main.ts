@@ -15,6 +15,7 @@ import { median, runLoad, sideOf, type Timing } from './measure.ts'
 import { type Pair, startPeer } from './peer.ts'
 import { createPods, PEER_VIP, podNamed, RUN_FOLDER, removePods, spawnIn, takeRunFolder, WEFT_VIP } from './pods.ts'
 import { privateBytes } from './process-stat.ts'
+import { type Programs, programsFor } from './programs.ts'
 import {
   type BenchResults,
   type CaseResult,
@@ -24,7 +25,7 @@ import {
   type MemoryResult,
 } from './report.ts'
 import { missingRequirement } from './requirements.ts'
-import { type Control, defaultProxyFile, type Sidecar, startControl, startSidecar } from './sidecar.ts'
+import { type Control, type Sidecar, startControl, startSidecar } from './sidecar.ts'
 
 const SIDECARS = 5
 /** More starts than this only make the median of the start-up time better, and cost a second each. */
@@ -78,7 +79,7 @@ async function main(): Promise<number> {
   try {
     const work = measure(bed, cases, timing, {
       onlyPeer: values['only-peer'],
-      proxyFile: values.proxy === undefined ? defaultProxyFile() : resolve(values.proxy),
+      proxyFile: values.proxy,
       profileFolder: values['cpu-prof'] === undefined ? undefined : profilesIn(values['cpu-prof']),
     })
     const results = await Promise.race([work, interrupted])
@@ -93,7 +94,7 @@ async function main(): Promise<number> {
 
 interface MeasureOptions {
   readonly onlyPeer: boolean
-  readonly proxyFile: string
+  readonly proxyFile: string | undefined
   readonly profileFolder: string | undefined
 }
 
@@ -120,15 +121,15 @@ async function measure(
   }
 
   const { proxyFile, profileFolder } = options
-  const isSource = proxyFile.endsWith('.ts')
-  say(`proxy: ${proxyFile}${isSource ? ' (sources; npm run build makes the bundle that images carry)' : ''}`)
+  const programs = await programsFor(bed.folder, proxyFile)
+  if (proxyFile !== undefined) say(`proxy: ${programs.proxy}`)
   const control = await startControl(SERVER)
   bed.children.push(control.process)
-  const startToReadyMs = await medianStart(bed, control, proxyFile)
-  const outbound = await start(bed, startSidecar(CLIENT, control, bed.folder, { proxyFile, core: 0, profileFolder }))
-  const inbound = await start(bed, startSidecar(SERVER, control, bed.folder, { proxyFile, core: 1, profileFolder }))
+  const startToReadyMs = await medianStart(bed, control, programs)
+  const outbound = await start(bed, startSidecar(CLIENT, control, bed.folder, { programs, core: 0, profileFolder }))
+  const inbound = await start(bed, startSidecar(SERVER, control, bed.folder, { programs, core: 1, profileFolder }))
   const idle: Sidecar[] = []
-  for (const pod of IDLE) idle.push(await start(bed, startSidecar(pod, control, bed.folder, { proxyFile })))
+  for (const pod of IDLE) idle.push(await start(bed, startSidecar(pod, control, bed.folder, { programs })))
   const idleBytes = median([outbound, inbound, ...idle].map(({ process: { pid } }) => privateBytes(pid!)))
 
   const weft: Pair = { name: 'weft', outbound: outbound.process, inbound: inbound.process }
@@ -172,10 +173,10 @@ async function startOrigin(bed: Bed): Promise<void> {
 }
 
 /** Starts one sidecar again and again, in a pod that is not under load yet. */
-async function medianStart(bed: Bed, control: Control, proxyFile: string): Promise<number> {
+async function medianStart(bed: Bed, control: Control, programs: Programs): Promise<number> {
   const times: number[] = []
   for (let i = 0; i < STARTS; i++) {
-    const sidecar = await startSidecar(IDLE[0]!, control, bed.folder, { proxyFile })
+    const sidecar = await startSidecar(IDLE[0]!, control, bed.folder, { programs })
     times.push(sidecar.startToReadyMs)
     sidecar.process.kill('SIGKILL')
     await once(sidecar.process, 'exit')
