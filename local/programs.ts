@@ -60,7 +60,7 @@ export async function preparePrograms(): Promise<string> {
 /** Bundles everything into `directory`. What is not written yet is left out. */
 export async function bundle(directory: string): Promise<void> {
   // A build tool; only checkouts have and need it.
-  const { build } = await import('esbuild')
+  const { build, stop } = await import('esbuild')
   const entryPoints = Object.fromEntries(
     Object.entries(BUNDLES)
       .filter(([, source]) => existsSync(join(PACKAGE_ROOT, source)))
@@ -85,6 +85,8 @@ export async function bundle(directory: string): Promise<void> {
   // Commands are loaded when they are asked for, so the CLI is split.
   if (cli !== undefined)
     await build({ ...common, entryPoints: { cli }, splitting: true, chunkNames: 'chunks/[name]-[hash]' })
+  // Its service would stay beside us for as long as the cluster runs.
+  await stop()
   copyKoffi(directory)
 }
 

@@ -97,7 +97,10 @@ function attach(child: ChildProcess, directory: string, name: string): Promise<R
       resolve()
     })
   })
-  npmIsGone(() => process.exit(137))
+  npmIsGone(() => {
+    releaseStateDirectory(directory)
+    process.exit(137)
+  })
   return new Promise((resolve) => {
     let refused: readonly string[] = ['the cluster ended before it was up; see the lines above']
     createInterface({ input: control }).on('line', (line) => {

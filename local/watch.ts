@@ -64,6 +64,10 @@ export async function watchCluster(cluster: RunningCluster, options: WatchOption
     }
     isEnding = true
     endWaits()
+    const last = await client
+      .call<Report>('GET', '/report', { since: String(Date.now() - WINDOW_MS) })
+      .catch(() => undefined)
+    if (last !== undefined) view.show(last, true)
     if (isJson) stdout.write(`${JSON.stringify(await finalObject(client, startupMs, results))}\n`)
     cluster.stop()
   }
@@ -124,17 +128,21 @@ class View {
     this.#title = title
   }
 
-  show(report: Report): void {
+  /** @param isLast shows it whatever was shown a moment ago */
+  show(report: Report, isLast = false): void {
     const out = this.#out
     if (out === undefined) return
     const heading = { title: this.#title, notes: this.notes }
     if (out.isTTY === true) {
-      const [width, height] = out.getWindowSize?.() ?? [120, 40]
+      const [columns, rows] = out.getWindowSize?.() ?? [0, 0]
+      // A terminal that does not know its size says 0.
+      const width = columns || 120
+      const height = rows || 40
       // What does not fit would scroll, and the next refresh would begin in the wrong line.
       const lines = renderTable(report, heading, width).slice(0, height - 1)
       out.write(refreshInPlace(lines, this.#lines))
       this.#lines = lines.length
-    } else if (Date.now() - this.#printedAtMs >= PRINT_MS) {
+    } else if (isLast || Date.now() - this.#printedAtMs >= PRINT_MS) {
       this.#printedAtMs = Date.now()
       out.write(`${renderTable(report, heading).join('\n')}\n\n`)
     }

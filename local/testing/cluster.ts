@@ -1,5 +1,5 @@
 /** A real cluster for tests: `weft local` as a child process with a state directory of its own. */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -79,6 +79,10 @@ export class TestCluster {
     } catch (cause) {
       return String((cause as { stderr?: string }).stderr)
     }
+  }
+
+  exitCode(...args: readonly string[]): number | null {
+    return spawnSync(process.execPath, [MAIN, 'local', ...args], { env: this.#env(), stdio: 'ignore' }).status
   }
 
   async remove(): Promise<void> {
