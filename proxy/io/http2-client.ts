@@ -25,7 +25,10 @@ export class Http2Client {
   readonly #connector: Connector
   readonly #config: Http2Config
   readonly #events: Http2ClientEvents
+  /** Connections that take streams, oldest first. */
   readonly #links: Link[] = []
+  /** Connections that only finish theirs. */
+  readonly #draining = new Set<Link>()
   #connecting: { cancel(): void } | undefined = undefined
   #retryTimer: NodeJS.Timeout | undefined = undefined
   readonly #backoff: Backoff
@@ -52,6 +55,7 @@ export class Http2Client {
   get streamCount(): number {
     let count = 0
     for (const link of this.#links) count += link.connection.streamCount
+    for (const link of this.#draining) count += link.connection.streamCount
     return count
   }
 
@@ -80,7 +84,7 @@ export class Http2Client {
   }
 
   tick(nowMs: number): void {
-    for (const link of [...this.#links]) link.connection.tick(nowMs)
+    for (const link of [...this.#links, ...this.#draining]) link.tick(nowMs)
   }
 
   #connect(): void {
@@ -95,7 +99,8 @@ export class Http2Client {
       (error) => {
         this.#connecting = undefined
         this.#retryLater()
-        this.#events.onUnready(error)
+        // One connection more was wanted, but those there are still serve: what waits goes on waiting for them.
+        if (this.#links.length === 0) this.#events.onUnready(error)
       },
     )
   }
@@ -110,30 +115,37 @@ export class Http2Client {
 
   // ── For Link ──
 
-  onLinkWorks(): void {
-    this.#backoff.reset()
-  }
-
   onLinkCapacity(): void {
     this.#events.onReady()
   }
 
   /** The link takes no new streams: a fresh one replaces it while the old streams finish. */
   onLinkDraining(link: Link): void {
-    const at = this.#links.indexOf(link)
-    if (at === -1) return
-    this.#links.splice(at, 1)
-    if (!this.#isClosed && this.#links.length === 0) this.#connect()
+    if (!this.#remove(link)) return
+    this.#draining.add(link)
+    this.#replace(link)
   }
 
-  onLinkClosed(link: Link, error: Error | undefined, hasWorked: boolean): void {
-    const at = this.#links.indexOf(link)
-    if (at !== -1) this.#links.splice(at, 1)
-    if (this.#isClosed || this.#links.length > 0) return
-    // A connection that never worked is a failed attempt: reconnecting at once would be a busy loop.
-    if (hasWorked) this.#connect()
-    else this.#retryLater()
+  onLinkClosed(link: Link, error: Error | undefined): void {
+    this.#draining.delete(link)
+    if (!this.#remove(link) || this.#isClosed || this.#links.length > 0) return
+    this.#replace(link)
     this.#events.onUnready({ kind: 'io', message: error?.message ?? 'the endpoint closed the connection' })
+  }
+
+  #remove(link: Link): boolean {
+    const at = this.#links.indexOf(link)
+    if (at === -1) return false
+    this.#links.splice(at, 1)
+    return true
+  }
+
+  #replace(link: Link): void {
+    if (this.#isClosed || this.#links.length > 0) return
+    // A connection that was of no use is a failed attempt: another one at once would be a busy loop.
+    if (!link.hasWorked) return this.#retryLater()
+    this.#backoff.reset()
+    this.#connect()
   }
 }
 
@@ -141,16 +153,26 @@ export class Http2Client {
 class Link implements Http2Owner {
   readonly connection: Http2Connection
   readonly #client: Http2Client
-  #hasWorked = false
+  #isReady = false
+  #hasLasted = false
 
   constructor(client: Http2Client, transport: Transport, config: Http2Config) {
     this.#client = client
     this.connection = new Http2Connection(transport, config, this)
   }
 
+  /** It spoke HTTP/2, and served a request or at least lasted a while. */
+  get hasWorked(): boolean {
+    return this.#isReady && (this.#hasLasted || this.connection.completedStreams > 0)
+  }
+
+  tick(nowMs: number): void {
+    this.#hasLasted = true
+    this.connection.tick(nowMs)
+  }
+
   onReady(): void {
-    this.#hasWorked = true
-    this.#client.onLinkWorks()
+    this.#isReady = true
     this.#client.onLinkCapacity()
   }
 
@@ -163,6 +185,6 @@ class Link implements Http2Owner {
   }
 
   onClosed(error: Error | undefined): void {
-    this.#client.onLinkClosed(this, error, this.#hasWorked)
+    this.#client.onLinkClosed(this, error)
   }
 }

@@ -7,6 +7,19 @@ import type { Socket } from 'node:net'
 /** More than any decision needs: a ClientHello (bounded itself) or a request line. */
 const MAX_SNIFFED_BYTES = 65_536
 
+/**
+ * A socket that ended while it was looked at takes no bytes back: they wait here for whoever takes the socket next. Weak,
+ * for nobody has to.
+ */
+const endedBytes = new WeakMap<Socket, Buffer>()
+
+/** The bytes of a socket that has ended already: to be heard before its end. */
+export function takeEndedBytes(socket: Socket): Buffer | undefined {
+  const bytes = endedBytes.get(socket)
+  endedBytes.delete(socket)
+  return bytes
+}
+
 /** `undefined` asks for more bytes. */
 export type Decide<T> = (buf: Buffer) => T | undefined
 
@@ -30,6 +43,12 @@ export function sniff<T>(
   decide: Decide<T>,
   onDone: (sniffed: Sniffed<T>) => void,
 ): void {
+  const ended = endedBytes.get(socket)
+  if (ended !== undefined) {
+    const value = decide(ended)
+    onDone({ outcome: value === undefined ? { kind: 'ended' } : { kind: 'decided', value }, bytes: ended.length })
+    return
+  }
   let seen: Buffer | undefined
   const timer = setTimeout(() => finish({ kind: 'timeout' }), timeoutMs)
   const onData = (data: Buffer): void => {
@@ -46,7 +65,10 @@ export function sniff<T>(
     socket.off('end', onEnd)
     socket.off('close', onEnd)
     socket.pause()
-    if (seen !== undefined) socket.unshift(seen)
+    if (seen !== undefined) {
+      if (socket.readableEnded || socket.destroyed) endedBytes.set(socket, seen)
+      else socket.unshift(seen)
+    }
     onDone({ outcome, bytes: seen?.length ?? 0 })
     socket.off('error', onError)
   }

@@ -8,9 +8,12 @@ import type { Socket } from 'node:net'
 import type { ByteCounters, Transport, TransportHandler } from '../http/transport.ts'
 import { LARGE_CHUNK_BYTES, releaseChunk, takeChunk } from './chunk-pool.ts'
 import { readInto } from './shared-read.ts'
+import { takeEndedBytes } from './sniff.ts'
 
 /** After our FIN the peer has this long to send its own. */
 const LINGER_MS = 5_000
+/** While the last bytes still have to leave, the peer has so many of these periods to take some of them. */
+const MAX_STALLED_LINGERS = 6
 const EMPTY = Buffer.alloc(0)
 
 /** Every connection reads into this: what arrives is handled before the next connection is read. */
@@ -44,8 +47,11 @@ export class SocketTransport implements Transport, ByteCounters {
   /** More than one chunk was needed in this turn. */
   #isBulk = false
   #isEnding = false
+  /** Our FIN was given to the socket: nothing can be written behind it. */
+  #isShut = false
   #isClosed = false
-  #hasEnded = false
+  /** What was read of a socket that had ended before it came here. */
+  #past: Buffer | undefined = undefined
   #linger: NodeJS.Timeout | undefined = undefined
   #error: Error | undefined = undefined
 
@@ -70,10 +76,7 @@ export class SocketTransport implements Transport, ByteCounters {
       this.readBytes += data.length
       this.handler.onBytes(data, 0, data.length)
     })
-    socket.on('end', () => {
-      this.#hasEnded = true
-      this.handler.onEnd()
-    })
+    socket.on('end', () => this.handler.onEnd())
     socket.on('drain', () => {
       this.isWritable = true
       this.handler.onDrain()
@@ -81,12 +84,10 @@ export class SocketTransport implements Transport, ByteCounters {
     socket.on('error', (error) => {
       this.#error = error
     })
-    socket.on('close', () => {
-      this.#isClosed = true
-      this.#stopLinger()
-      this.#release()
-      this.handler.onClose(this.#error)
-    })
+    socket.on('close', () => this.#onClose())
+    this.#past = takeEndedBytes(socket)
+    if (this.#past !== undefined) process.nextTick(() => this.#replayPast())
+    if (socket.closed) process.nextTick(() => this.#onClose())
     // Whoever looked at the first bytes left the socket paused.
     socket.resume()
   }
@@ -120,7 +121,9 @@ export class SocketTransport implements Transport, ByteCounters {
     this.#isBulk = false
     if (this.at > 0) this.#writeOut()
     else if (this.buf !== EMPTY) this.#release()
-    if (this.#isEnding && !this.#isClosed) this.socket.end()
+    if (!this.#isEnding || this.#isShut) return
+    this.#isShut = true
+    if (!this.#isClosed) this.socket.end()
   }
 
   writeOwned(buf: Buffer): void {
@@ -137,6 +140,7 @@ export class SocketTransport implements Transport, ByteCounters {
 
   resume(): void {
     this.#isPaused = false
+    if (this.#past !== undefined) process.nextTick(() => this.#replayPast())
     this.socket.resume()
   }
 
@@ -148,18 +152,50 @@ export class SocketTransport implements Transport, ByteCounters {
 
   close(): void {
     this.end()
-    if (this.#hasEnded || this.#isClosed || this.#linger !== undefined) return
-    // A peer that never closes its half must not keep the socket: it is cut after a moment.
-    this.#linger = setTimeout(() => this.socket.destroy(), LINGER_MS)
-    this.#linger.unref()
+    this.#lingerOn()
   }
 
   destroy(): void {
     if (this.#isClosed) return
     if (this.at > 0) this.#writeOut()
+    this.#isEnding = true
+    this.#isShut = true
     // What was written before goes out first: a GOAWAY or an error response must still arrive.
     if (this.socket.writableLength === 0) this.socket.destroy()
-    else this.socket.destroySoon()
+    else {
+      this.socket.destroySoon()
+      this.#lingerOn()
+    }
+  }
+
+  #onClose(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#stopLinger()
+    this.#release()
+    this.handler.onClose(this.#error)
+  }
+
+  #replayPast(): void {
+    const past = this.#past
+    if (past === undefined || this.#isPaused || this.#isClosed) return
+    this.#past = undefined
+    this.readBytes += past.length
+    this.handler.onBytes(past, 0, past.length)
+    this.handler.onEnd()
+  }
+
+  /** A peer that neither takes the last bytes nor closes its half must not keep the socket: it is cut after a while. */
+  #lingerOn(): void {
+    if (this.#isClosed || this.#linger !== undefined) return
+    let left = this.pendingBytes
+    let stalled = 0
+    this.#linger = setInterval(() => {
+      const now = this.pendingBytes
+      if (now > 0 && (now < left || ++stalled < MAX_STALLED_LINGERS)) left = now
+      else this.socket.destroy()
+    }, LINGER_MS)
+    this.#linger.unref()
   }
 
   #writeOut(): void {
@@ -167,7 +203,7 @@ export class SocketTransport implements Transport, ByteCounters {
     const length = this.at
     this.buf = EMPTY
     this.at = 0
-    if (this.#isClosed || this.socket.destroyed) return
+    if (this.#isShut || this.#isClosed || this.socket.destroyed) return releaseChunk(chunk)
     this.writtenBytes += length
     if (!this.socket.write(chunk.subarray(0, length), this.#onWritten)) this.isWritable = false
     if (this.socket.writableLength === 0) {
@@ -184,7 +220,7 @@ export class SocketTransport implements Transport, ByteCounters {
   }
 
   #stopLinger(): void {
-    clearTimeout(this.#linger)
+    clearInterval(this.#linger)
     this.#linger = undefined
   }
 }

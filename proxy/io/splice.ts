@@ -55,7 +55,8 @@ class Half implements TransportHandler {
     const state = this.#state
     state.error ??= error
     if (error !== undefined) this.#to.destroy()
-    else this.#to.end()
+    // Nobody is there to hear the other side any more: it may finish reading, but not keep the connection.
+    else this.#to.close()
     if (--state.open === 0) state.end.onEnd(state.error)
   }
 }
