@@ -30,7 +30,8 @@ function write(transport: SocketTransport, bytes: Buffer): void {
 
 async function readAll(socket: net.Socket): Promise<Buffer> {
   const chunks: Buffer[] = []
-  for await (const chunk of socket) chunks.push(chunk as Buffer)
+  socket.on('data', (chunk: Buffer) => chunks.push(chunk))
+  await once(socket, 'end')
   return Buffer.concat(chunks)
 }
 
