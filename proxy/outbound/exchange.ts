@@ -195,7 +195,7 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
     this.#attempts++
     this.#attemptAtMs = nowMs
     this.#isLoadOpen = true
-    endpoint.load.start()
+    endpoint.load.start(nowMs)
     endpoint.metrics.onRequest()
     this.#plan.recorder.onAttempt()
     this.#backend?.recorder?.onRequest()

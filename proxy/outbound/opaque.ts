@@ -62,7 +62,7 @@ export class OpaqueForward implements BackendWaiter {
   #connect(endpoint: Endpoint): void {
     this.#connects++
     const startedAtMs = this.#nowMs()
-    endpoint.load.start()
+    endpoint.load.start(startedAtMs)
     this.#connecting = endpoint.connectOpaque(
       (upstream) => {
         const nowMs = this.#nowMs()

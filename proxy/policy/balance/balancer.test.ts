@@ -37,7 +37,7 @@ function run(
     open = open.filter((it) => it.doneMs > nowMs)
     const endpoint = balancer.pick(nowMs)!
     endpoint.picks++
-    endpoint.load.start()
+    endpoint.load.start(nowMs)
     open.push({ endpoint, atMs: nowMs, doneMs: nowMs + latencyMs(endpoint, random) })
   }
 }
@@ -127,9 +127,31 @@ test('changing readiness at random never yields an unready endpoint, nor none wh
 
 test('with two endpoints both are compared, so the less loaded one always wins', async (t) => {
   const [busy, idle] = endpoints(2) as [FakeEndpoint, FakeEndpoint]
-  busy.load.start()
+  busy.load.start(0)
   const balancer = new P2cBalancer<FakeEndpoint>(seededRandom(5))
   balancer.setEndpoints([busy, idle])
   for (let pick = 0; pick < 50; pick++) if (balancer.pick(0) !== idle) t.fail('the busy one was picked')
   t.pass('50 picks')
+})
+
+test('a cold start is forgiven: equal endpoints soon share again, also with few requests', async (t) => {
+  const cases = [
+    { name: 'two endpoints, 35 requests a second', count: 2, everyMs: 28, requests: 1_000 },
+    { name: 'three endpoints, 35 requests a second', count: 3, everyMs: 28, requests: 1_000 },
+    { name: 'three endpoints, 500 requests a second', count: 3, everyMs: 2, requests: 10_000 },
+  ]
+  for (const { name, count, everyMs, requests } of cases) {
+    const all = endpoints(count)
+    let first = true
+    run(all, requests, everyMs, (e, random) => {
+      // The very first call of one of them is slow: a connection, a compiler, a cache.
+      if (first && e === all[0]) {
+        first = false
+        return 80
+      }
+      return 0.6 + 0.5 * random()
+    })
+    const share = requests / count
+    for (const { picks } of all) t.ok(Math.abs(picks - share) <= 0.35 * share, `${name}: ${picks} of ${share}`)
+  }
 })

@@ -99,7 +99,8 @@ export class P2cBalancer<E extends BalancedEndpoint> {
       const b = endpoints[second]!
       if (!a.isReady()) this.#demote(first)
       else if (!b.isReady()) this.#demote(second)
-      else return b.load.at(nowMs) < a.load.at(nowMs) ? b : a
+      else if (a.load.isForgotten(nowMs) !== b.load.isForgotten(nowMs)) return a.load.isForgotten(nowMs) ? a : b
+      else return b.load.isLessThan(a.load, nowMs) ? b : a
     }
   }
 

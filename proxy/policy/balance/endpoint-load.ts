@@ -13,12 +13,30 @@ import { DECAY_MS, PeakEwma, SEED_RTT_MS } from './peak-ewma.ts'
  */
 export const RTT_FLOOR_MS = 1
 
+/**
+ * An endpoint that was not asked for this many of its round trips, and for so long at least, is asked once when it is
+ * drawn: an estimate nobody refreshes is only a memory, perhaps of one cold start.
+ */
+export const REVISIT_AFTER_RTTS = 10
+export const REVISIT_MIN_MS = 100
+
 export class EndpointLoad {
   readonly #rtt: PeakEwma
   #inFlight = 0
+  #askedAtMs = 0
+  /** Something was measured: until then the estimate is only the seed. */
+  isMeasured = false
 
   constructor(nowMs: number, seedMs: number = SEED_RTT_MS, decayMs: number = DECAY_MS) {
     this.#rtt = new PeakEwma(decayMs, seedMs, nowMs)
+    this.#askedAtMs = nowMs
+  }
+
+  /** Idle for so long that its estimate should be refreshed. */
+  isForgotten(nowMs: number): boolean {
+    if (this.#inFlight > 0) return false
+    const idleMs = nowMs - this.#askedAtMs
+    return idleMs >= REVISIT_MIN_MS && idleMs >= REVISIT_AFTER_RTTS * this.#rtt.at(nowMs)
   }
 
   get inFlight(): number {
@@ -30,15 +48,27 @@ export class EndpointLoad {
     return Math.max(this.#rtt.at(nowMs), RTT_FLOOR_MS) * (this.#inFlight + 1)
   }
 
+  /**
+   * Whether a request waits less here than at `other`. An endpoint that never answered is compared by its requests in
+   * flight alone: a guess against a measurement would keep it idle.
+   */
+  isLessThan(other: EndpointLoad, nowMs: number): boolean {
+    if (!this.isMeasured || !other.isMeasured) return this.#inFlight < other.#inFlight
+    return this.at(nowMs) < other.at(nowMs)
+  }
+
   /** A request was given to this endpoint. Exactly one of `firstByte` and `failed` follows. */
-  start(): void {
+  start(nowMs: number): void {
     this.#inFlight++
+    this.#askedAtMs = nowMs
   }
 
   /** The answer began: its first content arrived, or its head when it has no content. */
   firstByte(latencyMs: number, nowMs: number): void {
     this.#inFlight--
-    this.#rtt.observe(latencyMs, nowMs)
+    if (!this.isMeasured) this.#rtt.replace(latencyMs, nowMs)
+    else this.#rtt.observe(latencyMs, nowMs)
+    this.isMeasured = true
   }
 
   /**
@@ -47,6 +77,6 @@ export class EndpointLoad {
    */
   failed(afterMs: number, nowMs: number): void {
     this.#inFlight--
-    this.#rtt.observe(afterMs, nowMs)
+    this.#rtt.raise(afterMs, nowMs)
   }
 }

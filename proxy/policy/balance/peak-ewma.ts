@@ -9,6 +9,8 @@
 export const SEED_RTT_MS = 30
 /** How long an answer is remembered: after this time its weight is 1/e. */
 export const DECAY_MS = 10_000
+/** Each answer in less than half of the estimate takes this part of it away: a single outlier is not remembered for long. */
+const FORGIVEN_PER_ANSWER = 0.3
 /** A smaller seed would make every endpoint look equal until the first answer. */
 const MIN_SEED_MS = 1
 
@@ -29,15 +31,27 @@ export class PeakEwma {
     return elapsedMs === 0 ? this.#estimateMs : this.#estimateMs * Math.exp(-elapsedMs / this.#decayMs)
   }
 
+  /** Forgets what was: the first answer takes the place of the seed. */
+  replace(sampleMs: number, nowMs: number): void {
+    this.#estimateMs = sampleMs
+    this.#atMs = nowMs
+  }
+
   /**
    * Takes in one answer of `sampleMs`. `nowMs` never runs backwards.
    *
-   * The estimate decays towards zero all the time, so a faster answer needs no averaging of its own: it changes nothing,
-   * and endpoints with the same past keep exactly the same estimate instead of one ordered by noise.
+   * The estimate decays towards zero all the time, so a somewhat faster answer needs no averaging of its own: it changes
+   * nothing, and endpoints with the same past keep the same estimate instead of one ordered by noise. An estimate far
+   * above the answers is the memory of an outlier (a cold start, a pause) and shrinks with each of them.
    */
   observe(sampleMs: number, nowMs: number): void {
-    if (sampleMs <= this.at(nowMs)) return
-    this.#estimateMs = sampleMs
-    this.#atMs = nowMs
+    const estimateMs = this.at(nowMs)
+    if (sampleMs > estimateMs) return this.replace(sampleMs, nowMs)
+    if (sampleMs * 2 < estimateMs) this.replace(estimateMs * (1 - FORGIVEN_PER_ANSWER), nowMs)
+  }
+
+  /** Takes in a time that says "at least so slow": it never lowers the estimate. */
+  raise(sampleMs: number, nowMs: number): void {
+    if (sampleMs > this.at(nowMs)) this.replace(sampleMs, nowMs)
   }
 }
