@@ -36,7 +36,7 @@ for (const [count, ready] of [
   measure(`pick, start and first byte, ${ready} of ${count} endpoints ready`, () => {
     nowMs += 0.05
     const { load } = balancer.pick(nowMs)!
-    load.start()
+    load.start(nowMs)
     load.firstByte(1.5, nowMs)
   })
 }
