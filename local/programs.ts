@@ -7,6 +7,8 @@
  */
 import { createHash } from 'node:crypto'
 import {
+  accessSync,
+  constants,
   cpSync,
   existsSync,
   mkdirSync,
@@ -121,6 +123,7 @@ function cacheDirectory(): string {
   const inCheckout = join(PACKAGE_ROOT, 'node_modules', '.cache', 'weft')
   try {
     mkdirSync(inCheckout, { recursive: true })
+    accessSync(inCheckout, constants.W_OK)
     return inCheckout
   } catch {
     const own = homedir()

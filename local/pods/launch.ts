@@ -41,11 +41,13 @@ export function launchArguments(
   tools: Tools,
 ): { readonly command: string; readonly args: readonly string[] } {
   const { pod, container, netns, workingDir, mounts, command } = launch
+  const name = quote(pod.spec.hostname ?? pod.metadata.name)
   const script = [
     'set -e',
-    `echo ${quote(pod.spec.hostname ?? pod.metadata.name)} > /proc/sys/kernel/hostname`,
-    // The mounts are made with the system's programs, whatever PATH the container asks for.
+    // The system's programs prepare it, whatever PATH the container asks for.
     `WEFT_PATH=$PATH; PATH=${DEFAULT_PATH}`,
+    // In a user namespace only the system call is allowed, not the file; where the program is missing, the file is.
+    `hostname ${name} 2>/dev/null || echo ${name} > /proc/sys/kernel/hostname`,
     ...mounts,
     'PATH=$WEFT_PATH; unset WEFT_PATH',
     commandLine('cd', workingDir),
