@@ -46,8 +46,18 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/inject.ts')).inject,
   },
   {
+    name: 'uninject',
+    summary: 'Take the proxy out of the workloads of a Kubernetes manifest',
+    load: async () => (await import('./commands/inject.ts')).uninject,
+  },
+  {
     name: 'redirect',
     summary: "Set a pod's redirect rules (what the init container runs)",
     load: async () => (await import('../injector/redirect.ts')).redirect,
+  },
+  {
+    name: 'proxy',
+    summary: 'Run the sidecar proxy (what the injected container runs)',
+    load: async () => (await import('./commands/proxy.ts')).proxy,
   },
 ]

@@ -74,7 +74,13 @@ export function controlPlaneManifests(hostDirectory: string, clusterDomain: stri
     apiVersion: 'v1',
     kind: 'Service',
     metadata: { name, namespace: NAMESPACE },
-    spec: { selector: { 'weft.dev/component': 'control' }, ports, ...(clusterIP === undefined ? {} : { clusterIP }) },
+    // Found from its first moment on: its own readiness includes that of its proxy, which others need not wait for.
+    spec: {
+      publishNotReadyAddresses: true,
+      selector: { 'weft.dev/component': 'control' },
+      ports,
+      ...(clusterIP === undefined ? {} : { clusterIP }),
+    },
   })
   const manifests = [
     {
@@ -119,8 +125,9 @@ export function controlPlaneManifests(hostDirectory: string, clusterDomain: stri
 function controlPlaneAnnotations(): Record<string, string> {
   return {
     [Inject.annotation]: Inject.enabled,
-    // Its proxy needs the control plane in order to start, and the control plane needs nobody.
+    // Its proxy needs the control plane in order to start, and the control plane needs nobody: so beside and not before.
     [ProxyConfig.proxyAwait]: 'disabled',
+    [ProxyConfig.enableNativeSidecar]: 'false',
     [ProxyConfig.proxyAdditionalEnv]: JSON.stringify([
       { name: `${ENV_PREFIX}IDENTITY_SVC_ADDR`, value: `localhost.:${Port.identity}` },
       { name: `${ENV_PREFIX}DESTINATION_SVC_ADDR`, value: `localhost.:${Port.destination}` },

@@ -2,7 +2,6 @@
  * Starting and ending a local cluster from outside: checks, the state directory, the supervisor, signals.
  */
 import type { ChildProcess } from 'node:child_process'
-import { isAbsolute, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Duplex } from 'node:stream'
 import { BIN_DIRECTORY, launch } from './launch.ts'
@@ -50,8 +49,7 @@ export async function startCluster(options: StartOptions): Promise<RunningCluste
   }
   const config: SupervisorConfig = {
     clusterName: name,
-    paths: options.paths.map((path) => (isAbsolute(path) ? path : resolve(path))),
-    displayPaths: options.paths,
+    paths: options.paths,
     workingDir: options.workingDir,
     stateDirectory: directory,
     isRootless: process.getuid?.() !== 0,

@@ -3,10 +3,8 @@
 /** The first line on the control pipe. */
 export interface SupervisorConfig {
   readonly clusterName: string
-  /** Files and directories of manifests, absolute. */
+  /** Files and directories of manifests as the user wrote them: the supervisor has the user's working directory. */
   readonly paths: readonly string[]
-  /** The same as the user wrote them, for messages. */
-  readonly displayPaths: readonly string[]
   /** Where relative commands of containers start. */
   readonly workingDir: string
   readonly stateDirectory: string

@@ -30,6 +30,7 @@ import { DnsServer } from './dns/server.ts'
 import { storeView } from './dns/store-view.ts'
 import { BIN_DIRECTORY, INNER_STATE_DIRECTORY, PODS_DIRECTORY } from './launch.ts'
 import { controlPlaneManifests, entrypointOf, injector, meshInjectorConfig } from './mesh.ts'
+import { MeshGate } from './mesh-gate.ts'
 import { Scraper } from './metrics/scraper.ts'
 import { AddressPool, DNS_IP, POD_NETWORK, SERVICE_NETWORK } from './network/addresses.ts'
 import { nodeScript, PodNetworks } from './network/pod-network.ts'
@@ -66,6 +67,7 @@ async function main(control: Socket, lines: AsyncIterator<string>): Promise<void
   const inject = injector(meshInjectorConfig(credentials.anchorsPem, config.clusterDomain), say)
   const store = new AdmittingStore(raw, new AddressPool(SERVICE_NETWORK, 11), inject)
   mkdirSync(PODS_DIRECTORY, { recursive: true })
+  const gate = new MeshGate(raw)
   const networks = new PodNetworks(tools)
   const rules = new ServiceRules(raw, tools, say)
   const cluster = new LocalCluster({
@@ -81,6 +83,7 @@ async function main(control: Socket, lines: AsyncIterator<string>): Promise<void
       bin: BIN_DIRECTORY,
       entrypointOf,
       resolvConf: (namespace) => resolvConf(namespace, config.clusterDomain, DNS_IP),
+      mayStart: (pod, container) => gate.pass(pod, container),
     }),
     random: Math.random,
     now: () => new Date().toISOString(),
@@ -95,7 +98,7 @@ async function main(control: Socket, lines: AsyncIterator<string>): Promise<void
     { ...credentials, tokenKey: await credentials.tokens.exportKey() },
     CONTROL_PLANE_UID,
   )
-  const stream = new StreamServer(raw, join(CONTROL_DIRECTORY, ControlFile.store))
+  const stream = new StreamServer(raw, join(CONTROL_DIRECTORY, ControlFile.store), () => gate.controlStarted())
   const ruleContext: RuleContext = {
     store: raw,
     workingDir: config.workingDir,

@@ -1,6 +1,6 @@
 /** `weft demo`: the demo shop on this machine, first without and then with service profiles. */
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { Readable, Writable } from 'node:stream'
 import { playDemo } from '../../local/demo.ts'
 import { PACKAGE_ROOT } from '../../local/programs.ts'
@@ -36,7 +36,8 @@ export const demo: Command = {
     const profiles = await generateProfiles(stderr)
     const cluster = await startCluster({
       ...settings.start,
-      paths: [join(PACKAGE_ROOT, 'demo')],
+      // Relative where it can be: messages name files by it.
+      paths: [relative(process.cwd(), join(PACKAGE_ROOT, 'demo'))],
       workingDir: PACKAGE_ROOT,
       startedAtMs,
       say,

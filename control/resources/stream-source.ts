@@ -28,7 +28,7 @@ export class StreamServer {
   readonly #endSubscription: () => void
   readonly #readers = new Set<Reader>()
 
-  constructor(store: ResourceStore, path: string) {
+  constructor(store: ResourceStore, path: string, onReader: () => void = () => {}) {
     rmSync(path, { force: true })
     this.#server = createServer((socket) => {
       const reader = new Reader(socket, store)
@@ -38,6 +38,7 @@ export class StreamServer {
       // Nothing is expected from a reader; reading notices when it is gone.
       socket.resume()
       reader.send()
+      onReader()
     })
     this.#server.listen(path, () => chmodSync(path, 0o666))
     this.#endSubscription = store.subscribe((changed) => {

@@ -24,6 +24,7 @@ export interface NodeHostOptions {
   readonly bin: string
   readonly entrypointOf: (container: Container, node: string, bin: string) => readonly string[] | undefined
   readonly resolvConf: (namespace: string) => string
+  readonly mayStart: PodHost['mayStart']
 }
 
 export function nodeHost({
@@ -35,6 +36,7 @@ export function nodeHost({
   bin,
   entrypointOf,
   resolvConf,
+  mayStart,
 }: NodeHostOptions): PodHost {
   return {
     tools,
@@ -52,6 +54,7 @@ export function nodeHost({
     covers: planVisibility(visiblePaths(config), COVERS_DIRECTORY).covers,
     bin,
     resolvConf,
+    mayStart,
     entrypoint: (container) => entrypointOf(container, join(bin, 'node'), bin),
     sources: ({ metadata }) => ({
       nodeName: NODE_NAME,

@@ -41,6 +41,8 @@ export interface PodHost {
   /** The program of a container whose image brings its own (the proxy); `undefined` leaves the container as it is. */
   entrypoint(container: Container): readonly string[] | undefined
   writeFile(path: string, text: string): void
+  /** Resolves when this container may start. */
+  mayStart(pod: Pod, container: Container): Promise<void>
 }
 
 /** Between leaving the endpoints and the first SIGTERM, so that clients hear of it first. */
@@ -188,7 +190,10 @@ export class PodRunner {
       podIp: this.#ip,
       log: this.#logs.get(container.name)!,
       restartPolicy,
-      prepare: async () => this.#prepare(container),
+      prepare: async () => {
+        await this.#host.mayStart(this.#pod, container)
+        return this.#prepare(container)
+      },
       exec: async (_pid, command, timeoutMs) => this.#exec(container.name, command, timeoutMs),
       onChange: () => {
         this.#report()
