@@ -8,7 +8,7 @@ import { BIN_DIRECTORY, launch } from './launch.ts'
 import { npmIsGone } from './npm-parent.ts'
 import { prepareTools, THIS_MACHINE } from './preflight.ts'
 import { preparePrograms } from './programs.ts'
-import { claimStateDirectory, releaseStateDirectory, stateDirectory } from './state-directory.ts'
+import { type ClaimedDirectory, claimStateDirectory, releaseStateDirectory, stateDirectory } from './state-directory.ts'
 import type { OuterMessage, PemText, SupervisorConfig, SupervisorMessage } from './supervisor-config.ts'
 
 export interface StartOptions {
@@ -41,7 +41,8 @@ export async function startCluster(options: StartOptions): Promise<RunningCluste
   if (typeof tools === 'string') return [tools]
   const programs = await preparePrograms()
   const directory = stateDirectory(name)
-  const claimed = claimStateDirectory(directory)
+  const claimed = claim(directory)
+  if (typeof claimed === 'string') return [claimed]
   if (claimed.kind === 'taken') {
     return [
       `a cluster called ${name} is running already (process ${claimed.owner.pid}); end it with Ctrl-C there, or choose another --name`,
@@ -75,6 +76,14 @@ export async function startCluster(options: StartOptions): Promise<RunningCluste
   return attach(child, directory, name)
 }
 
+function claim(directory: string): ClaimedDirectory | string {
+  try {
+    return claimStateDirectory(directory)
+  } catch (cause) {
+    return `the cluster's own directory ${directory} cannot be written: ${(cause as Error).message}; set WEFT_STATE_DIR to one that can`
+  }
+}
+
 function attach(child: ChildProcess, directory: string, name: string): Promise<RunningCluster | readonly string[]> {
   const control = child.stdio[3] as Duplex
   const send = (message: OuterMessage) => control.write(`${JSON.stringify(message)}\n`)
@@ -100,8 +109,13 @@ function attach(child: ChildProcess, directory: string, name: string): Promise<R
     process.exit(137)
   })
   return new Promise((resolve) => {
-    let refused: readonly string[] = ['the cluster ended before it was up; see the lines above']
-    createInterface({ input: control }).on('line', (line) => {
+    let refused: readonly string[] = [
+      'the cluster ended before it was up, see the line above; it needs the right to make namespaces: run as root, a container as privileged',
+    ]
+    const lines = createInterface({ input: control })
+    // The pipe's errors come here too; what they mean is told by the exit of the process.
+    lines.on('error', () => {})
+    lines.on('line', (line) => {
       const message = JSON.parse(line) as SupervisorMessage
       if (message.type === 'refused') refused = message.sentences
       if (message.type === 'ready') onReady(message.startupMs)

@@ -138,7 +138,10 @@ export class StreamSource {
     socket.on('close', () => {
       if (!this.#isClosed) setTimeout(() => this.#connect(onSnapshot), RECONNECT_MS)
     })
-    createInterface({ input: socket }).on('line', (line) => {
+    const lines = createInterface({ input: socket })
+    // The socket's errors come here too; its close brings the next attempt.
+    lines.on('error', () => {})
+    lines.on('line', (line) => {
       const message = JSON.parse(line) as StreamMessage
       this.#store.commit({
         apply: message.apply,
