@@ -10,14 +10,13 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { formatProblem, type Problem } from '../api/resources/manifests.ts'
 import { meta } from '../api/resources/meta.ts'
-import type { Pod } from '../api/resources/pod.ts'
 import type { Namespace } from '../api/resources/workload.ts'
 import { CONTROL_PLANE_UID, DEFAULT_CONTROL_PLANE_NS } from '../api/vocabulary.ts'
 import { LocalTokens } from '../control/identity/local-tokens.ts'
 import { generateIssuer } from '../control/identity/model/generate.ts'
 import { loadIssuer } from '../control/identity/model/issuer.ts'
 import { DirectorySource, type ManifestSet } from '../control/resources/directory-source.ts'
-import { MemoryStore } from '../control/resources/store.ts'
+import { MemoryStore, type ResourceStore } from '../control/resources/store.ts'
 import { StreamServer } from '../control/resources/stream-source.ts'
 import { ApiServer } from './api/server.ts'
 import { AdmittingStore } from './cluster/admission.ts'
@@ -121,7 +120,7 @@ async function main(control: Socket, lines: AsyncIterator<string>): Promise<void
   await api.listen(join(INNER_STATE_DIRECTORY, CONTROL_SOCKET))
   tell({ type: 'started', startupMs: Date.now() - startedAtMs })
   const endReady = raw.subscribe(() => {
-    if (!raw.list('Pod').some(isOwnPod) || !raw.list('Pod').every((pod) => isPodReady(pod))) return
+    if (!isAllReady(raw)) return
     endReady()
     tell({ type: 'ready', startupMs: Date.now() - startedAtMs })
   })
@@ -229,8 +228,11 @@ function namespaceNamed(name: string): Namespace {
   return { apiVersion: 'v1', kind: 'Namespace', metadata: meta({ name }) }
 }
 
-function isOwnPod({ metadata }: Pod): boolean {
-  return metadata.namespace !== DEFAULT_CONTROL_PLANE_NS
+function isAllReady(store: ResourceStore): boolean {
+  return (
+    store.list('Deployment').every(({ spec, status }) => status.readyReplicas === spec.replicas) &&
+    store.list('Pod').every((pod) => isPodReady(pod) || pod.status.phase === 'Succeeded')
+  )
 }
 
 // A socket and not a file: reads of a file would block a thread, and with it the exit of the process.

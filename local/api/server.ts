@@ -136,10 +136,13 @@ export class ApiServer {
     const tail = query.get('tail')
     response.write(log.tail(tail === null ? undefined : Number(tail)))
     if (query.get('follow') !== 'true') return void response.end()
-    const end = log.follow((chunk) => {
-      // A reader who cannot keep up loses lines instead of filling our memory.
-      if (!response.writableNeedDrain) response.write(chunk)
-    })
+    const end = log.follow(
+      (chunk) => {
+        // A reader who cannot keep up loses lines instead of filling our memory.
+        if (!response.writableNeedDrain) response.write(chunk)
+      },
+      () => response.end(),
+    )
     request.on('close', end)
     return undefined
   }

@@ -15,6 +15,8 @@ const db = service(
 )
 const empty = service('empty', '{ clusterIP: None, selector: { app: none }, ports: [{ port: 1 }] }')
 const external = service('external', '{ type: ExternalName, externalName: example.com }')
+const alias = service('alias', '{ type: ExternalName, externalName: web.shop.svc.cluster.local }')
+const loop = service('loop', '{ type: ExternalName, externalName: loop.shop.svc.cluster.local }')
 const pods = [
   pod('db-0', {
     ip: '10.42.0.7',
@@ -30,6 +32,8 @@ store.apply([
   db,
   empty,
   external,
+  alias,
+  loop,
   ...pods,
 ])
 store.apply(endpointSlicesOf(store.list('Service'), store.list('Pod')))
@@ -69,6 +73,8 @@ test('names of the cluster', async (t) => {
     ],
     ['a headless service without ready pods', 'empty.shop.svc.cluster.local', 'A', 'NXDOMAIN'],
     ['a service of another name', 'external.shop.svc.cluster.local', 'A', ['example.com']],
+    ['an alias of another service', 'alias.shop.svc.cluster.local', 'A', ['web.shop.svc.cluster.local', '10.96.0.11']],
+    ['an alias of itself', 'loop.shop.svc.cluster.local', 'A', ['loop.shop.svc.cluster.local']],
     ['an unknown service', 'nope.shop.svc.cluster.local', 'A', 'NXDOMAIN'],
     ['an unknown namespace', 'web.nope.svc.cluster.local', 'A', 'NXDOMAIN'],
     ['a namespace exists', 'shop.svc.cluster.local', 'A', []],

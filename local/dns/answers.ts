@@ -66,7 +66,7 @@ function serviceAnswer(
   const { spec, metadata } = service
   const fqdn = `${metadata.name}.${namespace}.svc.${view.clusterDomain}`
   if (spec.type === 'ExternalName') {
-    return labels.length === 1 ? found([{ type: 'CNAME', name, target: spec.externalName ?? '' }]) : NXDOMAIN
+    return labels.length === 1 ? aliasAnswer(view, name, spec.externalName ?? '', type) : NXDOMAIN
   }
   const isHeadless = spec.clusterIP === 'None'
   const hosts = isHeadless ? headlessHosts(view, service, fqdn) : []
@@ -98,6 +98,15 @@ function serviceAnswer(
   if (type !== 'SRV') return NO_DATA
   if (!isHeadless) return srv(name, [port.port], [{ host: fqdn, address: spec.clusterIP }])
   return srv(name, [targetPortOf(view, service, port.name) ?? port.port], hosts)
+}
+
+/** Stub resolvers ask once: what the other name stands for comes along where we know it. Aliases of aliases do not. */
+function aliasAnswer(view: DnsView, name: string, target: string, type: string): DnsAnswer {
+  const alias: DnsRecord = { type: 'CNAME', name, target }
+  const [service, namespace] = target.toLowerCase().split('.')
+  if (view.service(namespace ?? '', service ?? '')?.spec.type === 'ExternalName') return found([alias])
+  const behind = answer(view, target, type)
+  return behind.kind === 'found' ? { ...behind, answers: [alias, ...behind.answers] } : found([alias])
 }
 
 interface Host {

@@ -8,7 +8,7 @@ const MAX_FILE_BYTES = 8 * 1024 * 1024
 
 export class ContainerLog {
   readonly #file: string
-  readonly #followers = new Set<(chunk: Buffer) => void>()
+  readonly #followers = new Map<(chunk: Buffer) => void, () => void>()
   #chunks: Buffer[] = []
   #bytes = 0
   #fd: number | undefined
@@ -23,7 +23,7 @@ export class ContainerLog {
     this.#bytes += chunk.length
     while (this.#bytes > MAX_MEMORY_BYTES && this.#chunks.length > 1) this.#bytes -= this.#chunks.shift()!.length
     this.#writeFile(chunk)
-    for (const follower of this.#followers) follower(chunk)
+    for (const follower of this.#followers.keys()) follower(chunk)
   }
 
   /** A line of the node about this container. */
@@ -41,15 +41,20 @@ export class ContainerLog {
     return lines === 0 ? Buffer.alloc(0) : all.subarray(at + 1)
   }
 
-  /** Calls `follower` for everything that comes; @returns ends that */
-  follow(follower: (chunk: Buffer) => void): () => void {
-    this.#followers.add(follower)
+  /**
+   * Calls `follower` for everything that comes, and `onEnd` when nothing more will.
+   *
+   * @returns ends that
+   */
+  follow(follower: (chunk: Buffer) => void, onEnd: () => void): () => void {
+    this.#followers.set(follower, onEnd)
     return () => this.#followers.delete(follower)
   }
 
   close(): void {
     if (this.#fd !== undefined) closeSync(this.#fd)
     this.#fd = undefined
+    for (const onEnd of this.#followers.values()) onEnd()
     this.#followers.clear()
   }
 
