@@ -68,6 +68,13 @@ test('content leaves as the windows allow', async (t) => {
     t.same(peer.heard, ['sent 20 1', 'sent 10 1'], 'whoever sent it hears what left later')
   })
 
+  t.test('what the window still takes leaves at once, though the rest has to wait', async (t) => {
+    const peer = serving(1)
+    const stream = peer.streams.get(1)!
+    t.equal(send(stream, 70_000), 65_535)
+    t.equal(peer.frames().length, 4)
+  })
+
   t.test('the end of a stream needs no window', async (t) => {
     const peer = serving(1)
     const stream = peer.streams.get(1)!

@@ -178,7 +178,10 @@ export class Http2Sender {
     while (at < end) {
       const length = Math.min(end - at, MAX_FRAME_BYTES, stream.sendWindowBytes, this.windowBytes)
       // A window may be below zero (RFC 9113 §6.9.2).
-      if (length <= 0) return at
+      if (length <= 0) {
+        if (at > start) out.flushSoon()
+        return at
+      }
       out.ensure(FRAME_HEADER_LENGTH + length)
       const next = at + length
       writeDataHeader(out, length, stream.id, endStream && next === end)

@@ -13,6 +13,7 @@ export class MemoryTransport implements Transport {
   isDestroyed = false
   /** Everything handed to "the kernel" and not yet delivered. */
   #sent: Buffer[] = []
+  #isFlushAsked = false
 
   get pendingBytes(): number {
     return this.at
@@ -24,7 +25,9 @@ export class MemoryTransport implements Transport {
     if (this.buf.length < bytes) this.buf = Buffer.allocUnsafe(bytes)
   }
 
-  flushSoon(): void {}
+  flushSoon(): void {
+    this.#isFlushAsked = true
+  }
 
   writeOwned(buf: Buffer): void {
     this.#flush()
@@ -51,8 +54,10 @@ export class MemoryTransport implements Transport {
     this.isDestroyed = true
   }
 
-  /** Takes what was written so far. */
+  /** Takes what was written so far, as at the end of a turn: what nobody asked to flush would never leave. */
   take(): Buffer {
+    if (this.at > 0 && !this.#isFlushAsked) throw new Error(`${this.at} bytes were written without flushSoon()`)
+    this.#isFlushAsked = false
     this.#flush()
     const bytes = Buffer.concat(this.#sent)
     this.#sent = []
