@@ -87,7 +87,9 @@ export async function launch(options: LaunchOptions): Promise<ChildProcess | str
 
 /** Process 1: makes /run private, then starts the supervisor and reaps what is left to it. */
 function processOneScript({ tools, config, supervisor }: LaunchOptions): string {
-  const stage = STAGES.find((each) => existsSync(each)) ?? '/tmp'
+  const needed = [config.programs, config.node, config.stateDirectory]
+  const hides = (stage: string) => needed.some((path) => path.startsWith(`${stage}/`))
+  const stage = STAGES.find((each) => existsSync(each) && !hides(each)) ?? '/tmp'
   const inner = (path: string) => join(stage, path.slice('/run/'.length))
   const directories = [INNER_STATE_DIRECTORY, PODS_DIRECTORY, BIN_DIRECTORY, COVERS_DIRECTORY, '/run/lock']
   const bin = inner(BIN_DIRECTORY)

@@ -10,6 +10,7 @@ const MAX_UDP_BYTES = 512
 /** RFC 1035 §4.2.2: a length of two bytes precedes each message. */
 const MAX_TCP_BYTES = 65_535
 const TCP_IDLE_MS = 10_000
+const FORMAT_ERROR = 1
 const NXDOMAIN = 3
 const NOT_IMPLEMENTED = 4
 const OPCODE_MASK = 0x7800
@@ -62,6 +63,9 @@ export class DnsServer {
     }
     const [question] = query.questions ?? []
     if (query.type !== 'query' || question === undefined) return undefined
+    // Other bytes do not survive the way through text, and no name of a cluster has them.
+    if (!/^[\x21-\x7e]{0,253}$/.test(question.name))
+      return encode({ type: 'response', id: query.id ?? 0, flags: FORMAT_ERROR })
     const flags = AUTHORITATIVE | RECURSION_AVAILABLE | ((query.flags ?? 0) & RECURSION_DESIRED)
     const base: Packet = { type: 'response', id: query.id ?? 0, questions: [question] }
     if (query.flag_qr === true || ((query.flags ?? 0) & OPCODE_MASK) !== 0)
