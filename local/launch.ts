@@ -6,7 +6,7 @@
  * links, rules and mounts go when their last process has gone. So there is nothing to clean up but a directory.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, readlinkSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { commandLine } from './pods/shell.ts'
@@ -75,8 +75,7 @@ export async function launch(options: LaunchOptions): Promise<ChildProcess | str
     env,
     detached: true,
   })
-  await new Promise((resolve) => setTimeout(resolve, 50))
-  const failure = await writeMaps(child, ranges, newuidmap)
+  const failure = (await entersUserNamespace(child)) ? await writeMaps(child, ranges, newuidmap) : NO_USER_NAMESPACES
   if (failure !== undefined) {
     child.kill('SIGKILL')
     return failure
@@ -152,14 +151,30 @@ function readRange(file: string, username: string, uid: number): IdRange | undef
   return undefined
 }
 
+const NO_USER_NAMESPACES =
+  'user namespaces are not allowed for ordinary users here (sysctl kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns or user.max_user_namespaces); allow them, or run as root'
+const USER_NAMESPACE_PATIENCE_MS = 5_000
+
+/** The maps belong to the namespace the process is in, so it must be the new one. */
+async function entersUserNamespace(child: ChildProcess): Promise<boolean> {
+  const own = readlinkSync('/proc/self/ns/user')
+  for (let waitedMs = 0; waitedMs < USER_NAMESPACE_PATIENCE_MS; waitedMs += 10) {
+    if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return false
+    try {
+      if (readlinkSync(`/proc/${child.pid}/ns/user`) !== own) return true
+    } catch {
+      // Gone; the next round sees its exit.
+    }
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+  return false
+}
+
 async function writeMaps(
   child: ChildProcess,
   ranges: { uids: IdRange; gids: IdRange },
   newuidmap: string,
 ): Promise<string | undefined> {
-  if (child.pid === undefined || child.exitCode !== null) {
-    return 'user namespaces are not allowed for ordinary users here (sysctl kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns or user.max_user_namespaces); allow them, or run as root'
-  }
   const { uid, gid } = userInfo()
   const maps = [
     [newuidmap, uid, ranges.uids],
