@@ -5,8 +5,8 @@
  * shared by all connections, so a connection that writes nothing owns none.
  */
 import type { Socket } from 'node:net'
+import { LARGE_CHUNK_BYTES, releaseChunk, takeChunk } from '../http/chunk-pool.ts'
 import type { ByteCounters, Transport, TransportHandler } from '../http/transport.ts'
-import { LARGE_CHUNK_BYTES, releaseChunk, takeChunk } from './chunk-pool.ts'
 import { readInto } from './shared-read.ts'
 import { takeEndedBytes } from './sniff.ts'
 
