@@ -61,11 +61,11 @@ metadata: { name: crasher, namespace: shop }
 spec: { containers: [{ name: main, command: [sh, -c, "echo again; exit 3"] }] }
 `
 
-/** A program for `exec` that asks a URL ten times. */
+/** A program for `exec` that asks a URL twenty times, each time over a new connection. */
 const ask = (url: string) => [
   'node',
   '-e',
-  `(async()=>{for(let i=0;i<10;i++)console.log(await(await fetch('${url}')).text())})()`,
+  `for (let i = 0; i < 20; i++) require('http').get('${url}', { agent: false }, (r) => r.setEncoding('utf8').on('data', (text) => console.log(text)))`,
 ]
 
 test('a cluster of unmeshed pods', { skip, timeout: 110_000 }, async (t) => {
