@@ -1,0 +1,110 @@
+/** Clients without HTTP, and WebSocket, which leaves HTTP behind. */
+import { connect } from 'node:net'
+import { type ConnectionOptions, connect as connectTls } from 'node:tls'
+import { WebSocket } from 'ws'
+
+/** A peer that never answers must not hang a test; generous, since machines can be busy. */
+const DEADLINE_MS = 30_000
+
+export interface OpaqueExchange {
+  readonly host: string
+  readonly port: number
+  readonly send: string
+}
+
+/** Waits for the greeting, sends, waits for the echo, sends FIN, and returns all that came until the other FIN. */
+export function opaqueExchange({ host, port, send }: OpaqueExchange): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let received = ''
+    let step: 'greeting' | 'echo' | 'end' = 'greeting'
+    const socket = connect({ host, port, allowHalfOpen: true })
+    socket.setEncoding('utf8')
+    socket.setTimeout(DEADLINE_MS, () =>
+      socket.destroy(new Error(`nothing came for ${DEADLINE_MS} ms in step ${step}`)),
+    )
+    socket.on('data', (text: string) => {
+      received += text
+      if (step === 'greeting' && received.includes('\n')) {
+        step = 'echo'
+        socket.write(send)
+      }
+      if (step === 'echo' && received.includes(send)) {
+        step = 'end'
+        socket.end()
+      }
+    })
+    socket.on('end', () => {
+      socket.end()
+      if (step === 'end') resolve(received)
+      else reject(new Error(`closed in step ${step} after ${JSON.stringify(received)}`))
+    })
+    socket.on('error', reject)
+  })
+}
+
+export interface TlsExchange {
+  readonly host: string
+  readonly port: number
+  readonly serverName: string
+  readonly send: string
+  readonly ca?: string
+  /** The client's own certificate. */
+  readonly cert?: string
+  readonly key?: string
+}
+
+/** The application's own TLS: who answered, and the echo of what was sent; or why there was no handshake. */
+export function tlsExchange(
+  options: TlsExchange,
+): Promise<{ readonly fingerprint: string; readonly echo: string } | { readonly error: string }> {
+  const { host, port, serverName, send, ca, cert, key } = options
+  return new Promise((resolve) => {
+    const tls: ConnectionOptions = { host, port, servername: serverName, rejectUnauthorized: ca !== undefined }
+    const socket = connectTls({ ...tls, ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) })
+    let fingerprint = ''
+    socket.setTimeout(DEADLINE_MS, () => socket.destroy(new Error(`nothing came for ${DEADLINE_MS} ms`)))
+    socket.on('secureConnect', () => {
+      fingerprint = socket.getPeerCertificate().fingerprint256 ?? ''
+      socket.write(send)
+    })
+    let echo = ''
+    socket.on('data', (chunk: Buffer) => {
+      echo += chunk.toString('latin1')
+      if (echo.length >= send.length) {
+        resolve({ fingerprint, echo })
+        socket.destroy()
+      }
+    })
+    socket.on('error', (error: NodeJS.ErrnoException) => resolve({ error: error.code ?? error.message }))
+    socket.on('close', () => resolve({ error: `closed after ${echo.length} bytes` }))
+  })
+}
+
+/** Sends each message and waits for its echo, then closes; returns the echoes and the close code of the other side. */
+export function webSocketEcho({
+  url,
+  messages,
+}: {
+  readonly url: string
+  readonly messages: readonly string[]
+}): Promise<{ readonly echoes: readonly string[]; readonly binary: number; readonly closeCode: number }> {
+  return new Promise((resolve, reject) => {
+    const socket = new WebSocket(url)
+    const echoes: string[] = []
+    let binary = 0
+    const next = () => {
+      const message = messages[echoes.length]
+      if (message === undefined) socket.close(1000)
+      // Text and binary by turns: a proxy must carry the frames as they are.
+      else socket.send(echoes.length % 2 === 0 ? message : Buffer.from(message))
+    }
+    socket.on('open', next)
+    socket.on('message', (data, isBinary) => {
+      echoes.push(data.toString())
+      if (isBinary) binary++
+      next()
+    })
+    socket.on('error', reject)
+    socket.on('close', (closeCode) => resolve({ echoes, binary, closeCode }))
+  })
+}
