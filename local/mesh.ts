@@ -22,6 +22,7 @@ import {
 } from '../api/vocabulary.ts'
 import { type InjectorConfig, injectorConfig } from '../injector/config.ts'
 import { injectPod } from '../injector/patch.ts'
+import { NODE_FLAGS } from '../proxy/node-flags.ts'
 import type { InjectPod } from './cluster/admission.ts'
 
 const NAMESPACE = DEFAULT_CONTROL_PLANE_NS
@@ -180,7 +181,7 @@ export function entrypointOf(container: Container, node: string, bin: string): r
   if (program !== 'weft') return undefined
   switch (command) {
     case 'proxy':
-      return [node, ...PROXY_FLAGS, join(bin, 'proxy.mjs'), ...rest]
+      return [node, ...NODE_FLAGS, join(bin, 'proxy.mjs'), ...rest]
     case 'control':
       return [node, join(bin, 'local-control.mjs'), ...rest]
     default:
@@ -188,5 +189,3 @@ export function entrypointOf(container: Container, node: string, bin: string): r
   }
 }
 
-/** A sidecar is one small process among many: a small young generation, and one thread less for the optimiser. */
-const PROXY_FLAGS = ['--max-semi-space-size=4', '--disable-warning=ExperimentalWarning']
