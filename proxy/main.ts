@@ -12,7 +12,10 @@ async function main(): Promise<void> {
     process.exit(EX_USAGE)
   }
   const { config } = read
-  const log = Logger.create({ format: config.log.format, write: (line) => void process.stdout.write(line), uptimeMs: () => performance.now() }, config.log.filter)
+  const log = Logger.create(
+    { format: config.log.format, write: (line) => void process.stdout.write(line), uptimeMs: () => performance.now() },
+    config.log.filter,
+  )
   for (const warning of config.warnings) log.warn(warning)
   const problem = tokenProblem(config)
   if (problem !== undefined) log.warn(problem)

@@ -5,8 +5,8 @@
 import { existsSync } from 'node:fs'
 import type { Server, Socket } from 'node:net'
 import type { SecureContext } from 'node:tls'
-import { hasPort } from '../api/port-set.ts'
 import type { SocketAddress } from '../api/ip.ts'
+import { hasPort } from '../api/port-set.ts'
 import { AdminServer } from './admin/server.ts'
 import type { Config } from './config/config.ts'
 import type { ServiceConfig } from './config/control.ts'
@@ -25,7 +25,7 @@ import type { SocketTransport } from './io/socket-transport.ts'
 import { REAL_TIMERS } from './io/timers.ts'
 import { MeshTlsServer, makeSecureContext, type PeerIdentity } from './io/tls.ts'
 import { Backend } from './outbound/backend.ts'
-import { type BalancedTarget, BackendCache } from './outbound/backend-cache.ts'
+import { BackendCache, type BalancedTarget } from './outbound/backend-cache.ts'
 import { Endpoint } from './outbound/endpoint.ts'
 import { EndpointConnector } from './outbound/endpoint-connector.ts'
 import { OutboundListener } from './outbound/listener.ts'
@@ -58,12 +58,20 @@ export interface RunningProxy {
   shutdown(): Promise<void>
 }
 
-export async function startProxy(config: Config, env: NodeJS.ProcessEnv, log: Logger, onShutdownRequest: () => void): Promise<RunningProxy> {
+export async function startProxy(
+  config: Config,
+  env: NodeJS.ProcessEnv,
+  log: Logger,
+  onShutdownRequest: () => void,
+): Promise<RunningProxy> {
   const { control } = config
   const registry = new Registry({ nowMs, retainIdleMs: config.metrics.retainIdleMs })
   const families = declareFamilies(registry)
   registerProcessMetrics(registry, { unixMs: Date.now, startedUnixMs: Date.now() - performance.now() })
-  families.buildInfo.child([['version', VERSION], ['vendor', 'weft']]).value = 1
+  families.buildInfo.child([
+    ['version', VERSION],
+    ['vendor', 'weft'],
+  ]).value = 1
 
   // ── Identity and the control plane ──
   const anchorsOnly = makeSecureContext({ trustAnchorsPem: control.identity.trustAnchorsPem })
@@ -112,21 +120,32 @@ export async function startProxy(config: Config, env: NodeJS.ProcessEnv, log: Lo
     directTls.setContext(context)
   })
   const policies = new PortPolicies(discovery, config.inbound.discoveryIdleMs, (port) =>
-    defaultServer(config.inbound.defaultPolicy, hasPort(config.inbound.opaquePorts, port), config.inbound.clusterNetworks, config.inbound.detectTimeoutMs),
-  )
-  const appConnector = (ip: string, port: number) => new AppConnector(ip, port, config.inbound.connectTimeoutMs, inboundMetrics.app)
-  const apps = new AppClients((ip, port) =>
-    new HttpClients(
-      appConnector(ip, port),
-      {
-        http1: { maxHeadBytes: config.inbound.http2Client.maxHeaderListBytes, maxIdle: config.inbound.maxIdlePerEndpoint, idleTimeoutMs: config.inbound.http1PoolIdleMs },
-        http2: config.inbound.http2Client,
-        backoff: config.inbound.connectBackoff,
-      },
-      nowMs,
-      Math.random,
-      () => {},
+    defaultServer(
+      config.inbound.defaultPolicy,
+      hasPort(config.inbound.opaquePorts, port),
+      config.inbound.clusterNetworks,
+      config.inbound.detectTimeoutMs,
     ),
+  )
+  const appConnector = (ip: string, port: number) =>
+    new AppConnector(ip, port, config.inbound.connectTimeoutMs, inboundMetrics.app)
+  const apps = new AppClients(
+    (ip, port) =>
+      new HttpClients(
+        appConnector(ip, port),
+        {
+          http1: {
+            maxHeadBytes: config.inbound.http2Client.maxHeaderListBytes,
+            maxIdle: config.inbound.maxIdlePerEndpoint,
+            idleTimeoutMs: config.inbound.http1PoolIdleMs,
+          },
+          http2: config.inbound.http2Client,
+          backoff: config.inbound.connectBackoff,
+        },
+        nowMs,
+        Math.random,
+        () => {},
+      ),
   )
   const inbound = new InboundListener(
     {
@@ -163,7 +182,11 @@ export async function startProxy(config: Config, env: NodeJS.ProcessEnv, log: Lo
       const connector = new EndpointConnector(
         meta,
         isLocal,
-        { connectTimeoutMs: config.outbound.connectTimeoutMs, keepAliveMs: config.outbound.connect.keepAliveMs, userTimeoutMs: config.outbound.connect.userTimeoutMs },
+        {
+          connectTimeoutMs: config.outbound.connectTimeoutMs,
+          keepAliveMs: config.outbound.connect.keepAliveMs,
+          userTimeoutMs: config.outbound.connect.userTimeoutMs,
+        },
         () => certifier.context,
         metrics.tcp,
         setUserTimeout,
@@ -171,7 +194,11 @@ export async function startProxy(config: Config, env: NodeJS.ProcessEnv, log: Lo
       const params = {
         connector,
         http: {
-          http1: { maxHeadBytes: config.outbound.http2Client.maxHeaderListBytes, maxIdle: config.outbound.maxIdlePerEndpoint, idleTimeoutMs: config.outbound.http1PoolIdleMs },
+          http1: {
+            maxHeadBytes: config.outbound.http2Client.maxHeaderListBytes,
+            maxIdle: config.outbound.maxIdlePerEndpoint,
+            idleTimeoutMs: config.outbound.http1PoolIdleMs,
+          },
           http2: clientHttp2(config.outbound.http2Client, meta.http2),
           backoff: config.outbound.connectBackoff,
         },
@@ -184,7 +211,10 @@ export async function startProxy(config: Config, env: NodeJS.ProcessEnv, log: Lo
       }
       return new Endpoint(meta, params, onReady)
     }
-    const queue = { capacity: config.outbound.httpQueue.capacity, failFastTimeoutMs: config.outbound.httpQueue.failFastMs }
+    const queue = {
+      capacity: config.outbound.httpQueue.capacity,
+      failFastTimeoutMs: config.outbound.httpQueue.failFastMs,
+    }
     const backend = new Backend(name, queue, Math.random, newEndpoint)
     if (!isBalanced) {
       backend.update({ kind: 'reset', endpoints: [target.endpoint] })
@@ -216,7 +246,14 @@ export async function startProxy(config: Config, env: NodeJS.ProcessEnv, log: Lo
           isInformational: config.outbound.isInformational,
           http: { http2: config.outbound.http2Server, maxHeadBytes: config.outbound.http2Server.maxHeaderListBytes },
         },
-        { originalDestination: destinationOf, targets, telemetry: outboundMetrics, log: log.child('outbound'), nowMs, random: Math.random },
+        {
+          originalDestination: destinationOf,
+          targets,
+          telemetry: outboundMetrics,
+          log: log.child('outbound'),
+          nowMs,
+          random: Math.random,
+        },
       ),
   )
 
@@ -255,7 +292,9 @@ export async function startProxy(config: Config, env: NodeJS.ProcessEnv, log: Lo
   await listen(inbound.server, config.inbound.listen)
   for (const [at, listener] of outbound.entries()) await listen(listener.server, config.outbound.listen[at]!)
   isReady = true
-  log.info(`ready as ${certifier.localName}: inbound ${config.inbound.listen.port}, outbound ${config.outbound.listen.map(({ port }) => port).join()}, admin ${config.admin.listen.port}`)
+  log.info(
+    `ready as ${certifier.localName}: inbound ${config.inbound.listen.port}, outbound ${config.outbound.listen.map(({ port }) => port).join()}, admin ${config.admin.listen.port}`,
+  )
 
   return {
     get isReady() {
@@ -265,9 +304,12 @@ export async function startProxy(config: Config, env: NodeJS.ProcessEnv, log: Lo
       inbound.shutdown()
       for (const listener of outbound) listener.shutdown()
       const deadlineMs = nowMs() + config.shutdownGraceMs
-      const connections = (): number => outbound.reduce((sum, listener) => sum + listener.connectionCount, inbound.connectionCount)
-      while (connections() > 0 && nowMs() < deadlineMs) await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS))
-      if (connections() > 0) log.warn(`${connections()} connections were still open after ${config.shutdownGraceMs} ms; they are cut`)
+      const connections = (): number =>
+        outbound.reduce((sum, listener) => sum + listener.connectionCount, inbound.connectionCount)
+      while (connections() > 0 && nowMs() < deadlineMs)
+        await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS))
+      if (connections() > 0)
+        log.warn(`${connections()} connections were still open after ${config.shutdownGraceMs} ms; they are cut`)
       clearInterval(ticker)
       inbound.destroy()
       for (const listener of outbound) listener.destroy()
@@ -348,7 +390,14 @@ function controlMetrics(families: Families, target: string, name: string | undef
   const metrics = new RequestMetrics(families.control, controlLabels(target, name))
   return {
     onRequest: () => metrics.onRequest(),
-    onResponse: (grpcStatus, latencyMs) => metrics.onResponse(latencyMs === undefined ? 0 : 200, grpcStatus === 0 ? 'success' : 'failure', grpcStatus, '', latencyMs ?? 0),
+    onResponse: (grpcStatus, latencyMs) =>
+      metrics.onResponse(
+        latencyMs === undefined ? 0 : 200,
+        grpcStatus === 0 ? 'success' : 'failure',
+        grpcStatus,
+        '',
+        latencyMs ?? 0,
+      ),
   }
 }
 
@@ -364,7 +413,11 @@ function collectIdentity(families: Families, { metrics }: Certifier): void {
 async function listen(server: Server, { ip, port }: SocketAddress): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
-      reject(error.code === 'EADDRINUSE' ? new Error(`${ip}:${port} is in use by another program`) : new Error(`cannot listen on ${ip}:${port}: ${error.message}`))
+      reject(
+        error.code === 'EADDRINUSE'
+          ? new Error(`${ip}:${port} is in use by another program`)
+          : new Error(`cannot listen on ${ip}:${port}: ${error.message}`),
+      )
     })
     server.listen({ host: ip, port }, resolve)
   })
@@ -372,5 +425,7 @@ async function listen(server: Server, { ip, port }: SocketAddress): Promise<void
 
 /** The token is a file that Kubernetes projects; without it identity can never be had. */
 export function tokenProblem(config: Config): string | undefined {
-  return existsSync(config.control.identity.tokenFile) ? undefined : `identity: the token file ${config.control.identity.tokenFile} does not exist; is the projected volume mounted?`
+  return existsSync(config.control.identity.tokenFile)
+    ? undefined
+    : `identity: the token file ${config.control.identity.tokenFile} does not exist; is the projected volume mounted?`
 }
