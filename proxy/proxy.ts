@@ -15,6 +15,7 @@ import { type ControlMetrics, GrpcChannel } from './discovery/grpc-client.ts'
 import type { Http2Config } from './http/http2-config.ts'
 import { Certifier } from './identity/certifier.ts'
 import { certifyOver } from './identity/certify-call.ts'
+import { AccessLog } from './inbound/access-log.ts'
 import { AppConnector } from './inbound/app-connector.ts'
 import { InboundListener } from './inbound/listener.ts'
 import { PortPolicies } from './inbound/port-policies.ts'
@@ -152,6 +153,8 @@ export async function startProxy(
       port: config.inbound.listen.port,
       localName: certifier.localName,
       detectTimeoutMs: config.inbound.detectTimeoutMs,
+      keepAliveMs: config.inbound.accept.keepAliveMs,
+      maxInFlight: config.inbound.maxInFlight,
       inboundIps: config.inbound.ips,
       http: { http2: config.inbound.http2Server, maxHeadBytes: config.inbound.http2Server.maxHeaderListBytes },
     },
@@ -164,6 +167,9 @@ export async function startProxy(
       appClients: (ip, port) => apps.get(ip, port),
       telemetry: inboundMetrics,
       log: log.child('inbound'),
+      accessLog:
+        config.inbound.accessLog &&
+        new AccessLog(config.inbound.accessLog, (line) => void process.stderr.write(line), nowMs, Date.now),
       nowMs,
       random: Math.random,
     },
@@ -208,6 +214,7 @@ export async function startProxy(
         seedRttMs: isBalanced ? target.seedRttMs : SEED_RTT_MS,
         decayMs: isBalanced ? target.decayMs : DECAY_MS,
         isUpgradeable: meta.identity !== undefined && meta.protocolHint === 'h2' && !isLocal,
+        failureAccrual: target.failureAccrual,
       }
       return new Endpoint(meta, params, onReady)
     }
@@ -244,6 +251,7 @@ export async function startProxy(
           detectTimeoutMs: config.outbound.detectTimeoutMs,
           failFastTimeoutMs: config.outbound.httpQueue.failFastMs,
           isInformational: config.outbound.isInformational,
+          maxInFlight: config.outbound.maxInFlight,
           http: { http2: config.outbound.http2Server, maxHeadBytes: config.outbound.http2Server.maxHeaderListBytes },
         },
         {

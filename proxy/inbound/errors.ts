@@ -14,6 +14,8 @@ function error(status: number, grpcCode: number, message: string, closesConnecti
 
 export const errors = {
   unauthorized: (route: string) => error(403, PERMISSION_DENIED, `unauthorized request on route ${route}`, false),
+  overloaded: (bound: number) =>
+    error(503, UNAVAILABLE, `${bound} requests are in flight (LINKERD2_PROXY_INBOUND_MAX_IN_FLIGHT)`, true),
   noRoute: (server: string) => error(404, NOT_FOUND, `no route of ${server} matches`, false),
   appIo: (message: string) => error(502, UNAVAILABLE, message, true),
   connectTimeout: (message: string) => error(504, DEADLINE_EXCEEDED, message, true),

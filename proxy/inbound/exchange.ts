@@ -20,6 +20,7 @@ const METHOD = token(':method')
 const HOST = token('host')
 const AUTHORITY = token(':authority')
 const GRPC_STATUS = token('grpc-status')
+const CONTENT_LENGTH = token('content-length')
 const ORIG_PROTO = token('l5d-orig-proto')
 const TE = token('te')
 const UPGRADE = token('upgrade')
@@ -29,6 +30,7 @@ const MAX_STALE_RETRIES = 3
 /** While no connection is open the client has no credit for more than its window; a hard bound all the same. */
 const MAX_WAITING_BYTES = 1_048_576
 
+const GRPC_UNKNOWN = 2
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS', 'TRACE'])
 
 export interface InboundExchangeContext {
@@ -39,6 +41,10 @@ export interface InboundExchangeContext {
   readonly isInformational: boolean
   readonly nowMs: () => number
   onError(error: ProxyError): void
+  /** The exchange ended, whatever its outcome; for the access log. `status` is 0 without a response. */
+  readonly onCounted?: ((status: number, responseBytes: string | undefined, startedAtMs: number) => void) | undefined
+  /** Exactly once. */
+  onEnded(): void
 }
 
 export class InboundExchange implements RequestHandler, ResponseHandler, StreamWaiter {
@@ -59,6 +65,7 @@ export class InboundExchange implements RequestHandler, ResponseHandler, StreamW
   #staleRetries = 0
   #latencyMs = -1
   #status = 0
+  #responseBytes: string | undefined = undefined
   #grpcStatus = NO_GRPC_STATUS
   #hasAnswered = false
   #isResponseDone = false
@@ -187,6 +194,7 @@ export class InboundExchange implements RequestHandler, ResponseHandler, StreamW
     if (this.#isOver) return
     this.#dropRecord()
     this.#status = head.status
+    if (this.#context.onCounted !== undefined) this.#responseBytes = head.get(CONTENT_LENGTH)
     if (this.#context.isGrpc) {
       const grpcStatus = head.get(GRPC_STATUS)
       if (grpcStatus !== undefined) this.#grpcStatus = parseGrpcStatus(grpcStatus)
@@ -292,7 +300,10 @@ export class InboundExchange implements RequestHandler, ResponseHandler, StreamW
     const { isGrpc, metrics } = this.#context
     const classification = error === '' ? classify(this.#status, isGrpc, this.#grpcStatus, []) : 'failure'
     const latencyMs = this.#latencyMs === -1 ? this.#context.nowMs() - this.#startedAtMs : this.#latencyMs
-    metrics.onResponse(this.#status, classification, this.#grpcStatus, error, latencyMs)
+    // A gRPC stream that ended in order without a status is recorded as UNKNOWN, and as a success (facts: classification).
+    const grpcStatus = isGrpc && error === '' && this.#grpcStatus === NO_GRPC_STATUS ? GRPC_UNKNOWN : this.#grpcStatus
+    metrics.onResponse(this.#status, classification, grpcStatus, error, latencyMs)
+    this.#context.onCounted?.(this.#status, this.#responseBytes, this.#startedAtMs)
   }
 
   #fail(error: ProxyError): void {
@@ -320,7 +331,9 @@ export class InboundExchange implements RequestHandler, ResponseHandler, StreamW
   }
 
   #end(): void {
+    if (this.#isOver) return
     this.#isOver = true
+    this.#context.onEnded()
     this.#upstream = undefined
     this.#dropRecord()
     // What was not sent will not be: its sender must not wait for credit.

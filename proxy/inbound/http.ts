@@ -17,6 +17,7 @@ import { findHttpRule } from '../policy/route-match.ts'
 import type { RequestMetrics } from '../telemetry/request-metrics.ts'
 import { type Head, Version } from '../wire/head.ts'
 import { token } from '../wire/tokens.ts'
+import type { AccessLog } from './access-log.ts'
 import { errors } from './errors.ts'
 import { InboundExchange } from './exchange.ts'
 import type { PortPolicy } from './port-policies.ts'
@@ -36,10 +37,21 @@ export interface InboundRecorders {
 export interface InboundHttpConnection {
   readonly policy: PortPolicy
   readonly client: Client
+  /** `ip:port` of the client. */
+  readonly clientAddr: string
   readonly clients: HttpClients
   readonly recorders: InboundRecorders
   readonly nowMs: () => number
   readonly random: () => number
+  readonly inFlight: InFlight
+  /** Writes one line per request; `undefined` writes none. */
+  readonly accessLog: AccessLog | undefined
+}
+
+/** Requests in flight through the inbound side; beyond `max` they are shed. */
+export interface InFlight {
+  count: number
+  readonly max: number
 }
 
 export interface HttpServerConfig {
@@ -126,6 +138,11 @@ export class InboundHttp {
       }
     }
 
+    const { inFlight, accessLog } = this.#connection
+    if (inFlight.count >= inFlight.max) return refuse(errors.overloaded(inFlight.max))
+    inFlight.count++
+    const onCounted = accessLog?.begin(head, this.#connection.clientAddr, this.#identity)
+
     // Whatever the client wrote there, the application reads only what TLS has proved.
     head.drop(CLIENT_ID)
     if (this.#identity !== undefined) head.add('l5d-client-id', this.#identity)
@@ -139,6 +156,10 @@ export class InboundHttp {
         isInformational: style.isInformational,
         nowMs,
         onError: (error) => recorders.failed(server, error),
+        onCounted,
+        onEnded: () => {
+          inFlight.count--
+        },
       },
       head,
       endStream,

@@ -18,7 +18,15 @@ import type { Logger } from '../telemetry/log.ts'
 import { readClientHello } from '../wire/client-hello.ts'
 import { detectHttp } from '../wire/detect.ts'
 import { parseTransportHeader, type TransportHeader } from '../wire/transport-header.ts'
-import { type HttpServerConfig, InboundHttp, type InboundRecorders, type ServedConnection, serveHttp } from './http.ts'
+import type { AccessLog } from './access-log.ts'
+import {
+  type HttpServerConfig,
+  InboundHttp,
+  type InboundRecorders,
+  type InFlight,
+  type ServedConnection,
+  serveHttp,
+} from './http.ts'
 import type { PortPolicies, PortPolicy, Recheckable } from './port-policies.ts'
 
 /** What a connection looked like on the outside, for counters. */
@@ -57,6 +65,9 @@ export interface InboundListenerConfig {
   readonly port: number
   readonly localName: string
   readonly detectTimeoutMs: number
+  /** TCP keep-alive of accepted connections; `undefined` is off. */
+  readonly keepAliveMs: number | undefined
+  readonly maxInFlight: number
   /** Empty: any. */
   readonly inboundIps: ReadonlySet<string>
   readonly http: HttpServerConfig
@@ -72,6 +83,7 @@ export interface InboundDeps {
   readonly appClients: (ip: string, port: number) => HttpClients
   readonly telemetry: InboundTelemetry
   readonly log: Logger
+  readonly accessLog: AccessLog | undefined
   readonly nowMs: () => number
   readonly random: () => number
 }
@@ -97,11 +109,15 @@ export class InboundListener {
   readonly #server: Server
   readonly #served = new Set<ServedConnection>()
   readonly #sockets = new Set<Socket>()
+  readonly #inFlight: InFlight
 
   constructor(config: InboundListenerConfig, deps: InboundDeps) {
     this.#config = config
     this.#deps = deps
-    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket))
+    this.#inFlight = { count: 0, max: config.maxInFlight }
+    const keepAlive =
+      config.keepAliveMs === undefined ? {} : { keepAlive: true, keepAliveInitialDelay: config.keepAliveMs }
+    this.#server = createServer({ allowHalfOpen: true, noDelay: true, ...keepAlive }, (socket) => this.#accept(socket))
   }
 
   get server(): Server {
@@ -360,10 +376,13 @@ export class InboundListener {
     const http = new InboundHttp({
       policy,
       client: clientOf(accepted),
+      clientAddr: `${socket.remoteAddress}:${socket.remotePort}`,
       clients: appClients(target.ip, target.port),
       recorders: telemetry.recorders(target, state),
       nowMs,
       random,
+      inFlight: this.#inFlight,
+      accessLog: this.#deps.accessLog,
     })
     const served = serveHttp(transport, isHttp2, http.onRequest, this.#config.http, () => this.#served.delete(served))
     this.#served.add(served)

@@ -4,10 +4,13 @@
  */
 import type { Watch } from '../discovery/discovery.ts'
 import { endpointKey } from '../policy/endpoint.ts'
-import type { BackendTarget } from '../policy/outbound-policy.ts'
+import type { BackendTarget, FailureAccrualParams } from '../policy/outbound-policy.ts'
 import type { Backend } from './backend.ts'
 
-export type BalancedTarget = Exclude<BackendTarget, { kind: 'none' }>
+/** Endpoints that one policy trips and another does not are two sets of endpoints. */
+export type BalancedTarget = Exclude<BackendTarget, { kind: 'none' }> & {
+  readonly failureAccrual?: FailureAccrualParams | undefined
+}
 
 /** Makes a backend and starts what keeps it up to date. */
 export type NewBackend = (target: BalancedTarget) => { readonly backend: Backend; readonly watch: Watch | undefined }
@@ -74,7 +77,7 @@ export class BackendCache {
 export function targetKey(target: BalancedTarget): string {
   switch (target.kind) {
     case 'balancer':
-      return `${target.path} ${target.seedRttMs} ${target.decayMs}`
+      return `${target.path} ${target.seedRttMs} ${target.decayMs} ${JSON.stringify(target.failureAccrual ?? null)}`
     case 'forward': {
       const { endpoint } = target
       return `=${endpointKey(endpoint)} ${endpoint.identity?.name ?? ''} ${endpoint.protocolHint} ${endpoint.opaqueTransportPort ?? ''}`

@@ -5,10 +5,14 @@ export interface OutboundContext {
   /** The target for messages: `Service web.shop:80` or an address. */
   readonly parentName: string
   readonly failFastTimeoutMs: number
+  /** Requests in flight through one listener; more are shed. */
+  readonly maxInFlight: number
   /** Whether `l5d-proxy-error` and `l5d-proxy-connection` go to the application. */
   readonly isInformational: boolean
   readonly nowMs: () => number
   readonly random: () => number
+  /** Counts a request in; false when too many are in flight, and then it does not count. `onEnded` counts it out. */
+  tryBegin(): boolean
   /** An answer of the proxy itself is about to be sent. */
   onError(error: ProxyError): void
   /** An exchange ended, however it did. */

@@ -10,7 +10,10 @@ import type { ConnectError, Connector } from '../io/connector.ts'
 import { type Carriage, HttpClients, type HttpClientsConfig, type StreamWaiter } from '../io/http-clients.ts'
 import type { BalancedEndpoint } from '../policy/balance/balancer.ts'
 import { EndpointLoad } from '../policy/balance/endpoint-load.ts'
+import type { Classification } from '../policy/classify.ts'
 import type { EndpointMeta } from '../policy/endpoint.ts'
+import { FailureAccrual } from '../policy/failure-accrual.ts'
+import type { FailureAccrualParams } from '../policy/outbound-policy.ts'
 import type { RequestMetrics } from '../telemetry/request-metrics.ts'
 
 export interface EndpointParams {
@@ -24,6 +27,8 @@ export interface EndpointParams {
   readonly decayMs: number
   /** HTTP/1 requests travel as HTTP/2 to this endpoint. */
   readonly isUpgradeable: boolean
+  /** The circuit breaker of the policy; `undefined` never trips. */
+  readonly failureAccrual: FailureAccrualParams | undefined
 }
 
 export class Endpoint implements BalancedEndpoint {
@@ -33,7 +38,11 @@ export class Endpoint implements BalancedEndpoint {
   readonly isUpgradeable: boolean
   readonly #connector: Connector
   readonly #clients: HttpClients
+  readonly #breaker: FailureAccrual | undefined
+  readonly #nowMs: () => number
+  readonly #onReady: () => void
   #opaqueError: ConnectError | undefined = undefined
+  #probeTimer: NodeJS.Timeout | undefined = undefined
 
   constructor(meta: EndpointMeta, params: EndpointParams, onReady: () => void) {
     this.meta = meta
@@ -41,12 +50,42 @@ export class Endpoint implements BalancedEndpoint {
     this.metrics = params.metrics
     this.load = new EndpointLoad(params.nowMs(), params.seedRttMs, params.decayMs)
     this.#connector = params.connector
+    this.#breaker = params.failureAccrual && new FailureAccrual(params.failureAccrual, params.random)
+    this.#nowMs = params.nowMs
+    this.#onReady = onReady
     this.#clients = new HttpClients(params.connector, params.http, params.nowMs, params.random, onReady)
     if (this.isUpgradeable) this.#clients.start()
   }
 
   isReady(): boolean {
+    if (this.#breaker !== undefined && !this.#breaker.isReady(this.#nowMs())) return false
     return this.isUpgradeable ? this.#clients.isHttp2Ready : true
+  }
+
+  /** The breaker keeps requests away. */
+  get isTripped(): boolean {
+    return this.#breaker?.isOpen === true
+  }
+
+  /** A request is being sent. Returns whether it is the probe behind a tripped breaker; hand that to `ended`. */
+  begin(nowMs: number): boolean {
+    this.load.start(nowMs)
+    return this.#breaker?.start() === true
+  }
+
+  /** The request ended; `undefined` when its client gave it up. */
+  ended(isProbe: boolean, classification: Classification | undefined, nowMs: number): void {
+    const breaker = this.#breaker
+    if (breaker === undefined) return
+    if (classification === undefined) return breaker.abandoned(isProbe)
+    const wasOpen = breaker.isOpen
+    breaker.done(isProbe, classification, nowMs)
+    if (breaker.isOpen && (!wasOpen || isProbe)) {
+      // Requests that wait for the probe are woken when it is due.
+      clearTimeout(this.#probeTimer)
+      this.#probeTimer = setTimeout(this.#onReady, Math.max(0, breaker.openUntilMs - nowMs))
+      this.#probeTimer.unref()
+    } else if (wasOpen && !breaker.isOpen) this.#onReady()
   }
 
   /** Why the last attempt to connect failed. */
@@ -76,6 +115,7 @@ export class Endpoint implements BalancedEndpoint {
 
   /** The endpoint is gone: requests in flight finish, then its connections close. */
   close(): void {
+    clearTimeout(this.#probeTimer)
     this.#clients.close()
   }
 

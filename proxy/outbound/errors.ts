@@ -21,6 +21,13 @@ export const errors = {
     ),
   loadShed: (parent: string, route: string, reason: string) =>
     error(503, UNAVAILABLE, `logical service ${parent}: route ${route}: ${reason}: service unavailable`, true),
+  overloaded: (bound: number) =>
+    error(
+      503,
+      UNAVAILABLE,
+      `${bound} requests are in flight (LINKERD2_PROXY_OUTBOUND_MAX_IN_FLIGHT): service unavailable`,
+      true,
+    ),
   requestTimeout: (ms: number) => error(504, DEADLINE_EXCEEDED, `request timed out after ${ms} ms`, false),
   responseTimeout: (ms: number) => error(504, DEADLINE_EXCEEDED, `response timed out after ${ms} ms`, false),
   idleTimeout: (ms: number) => error(504, DEADLINE_EXCEEDED, `no frame in either direction for ${ms} ms`, false),
@@ -38,6 +45,13 @@ export const errors = {
   redirect: (status: number) => error(status, NOT_FOUND, 'redirected', false),
   injectedHttp: (status: number, message: string) => error(status, FAILED_PRECONDITION, message, false),
   injectedGrpc: (code: number, message: string) => error(200, code, message, false),
+  unsupportedHeader: (name: string) =>
+    error(
+      500,
+      INTERNAL,
+      `the route lets ${name} override its policy, which this version of the proxy does not support; remove the header`,
+      false,
+    ),
   endpointIo: (message: string) => error(502, UNAVAILABLE, message, true),
   connectTimeout: (message: string) => error(504, DEADLINE_EXCEEDED, message, true),
   invalidPolicy: (message: string) => error(500, INTERNAL, `invalid policy: ${message}`, true),

@@ -37,6 +37,7 @@ const ORIG_PROTO = token('l5d-orig-proto')
 const PROXY_ERROR = token('l5d-proxy-error')
 const PROXY_CONNECTION = token('l5d-proxy-connection')
 
+const GRPC_UNKNOWN = 2
 /** Requests the endpoint has certainly not seen are sent again without asking anybody; so often at most. */
 const MAX_SAFE_RETRIES = 5
 /** Content kept for a safe retry; a longer request is sent once. */
@@ -76,6 +77,8 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
   #uncreditedBytes = 0
   #isRequestEnded: boolean
   #isLoadOpen = false
+  /** The current attempt probes an endpoint behind its tripped breaker. */
+  #isProbe = false
   #hasAnswered = false
   /** The response is complete and counted; the rest of the request still flows. */
   #isResponseDone = false
@@ -195,7 +198,7 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
     this.#attempts++
     this.#attemptAtMs = nowMs
     this.#isLoadOpen = true
-    endpoint.load.start(nowMs)
+    this.#isProbe = endpoint.begin(nowMs)
     endpoint.metrics.onRequest()
     this.#plan.recorder.onAttempt()
     this.#backend?.recorder?.onRequest()
@@ -342,7 +345,7 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
     this.#upstream = undefined
     const nowMs = this.#context.nowMs()
     if (!this.#isResponseDone && (this.#status !== 0 || this.#isLoadOpen))
-      this.#finish(`h2(${ERROR_NAMES[error.code] ?? 'CANCEL'})`, nowMs)
+      this.#finish(`h2(${ERROR_NAMES[error.code] ?? 'CANCEL'})`, nowMs, true)
     this.#release()
     upstream?.reset(ErrorCode.cancel)
   }
@@ -626,7 +629,7 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
   }
 
   /** Counts the attempt that ended; the request as a whole may go on. */
-  #endAttempt(error: string): void {
+  #endAttempt(error: string, isGivenUp = false): void {
     const endpoint = this.#endpoint
     if (endpoint === undefined) return
     const nowMs = this.#context.nowMs()
@@ -638,13 +641,14 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
     endpoint.metrics.onResponse(ended.status, ended.classification, ended.grpcStatus, ended.error, ended.latencyMs)
     this.#plan.recorder.onAttemptResponse(ended)
     this.#backend?.recorder?.onResponse(ended)
+    endpoint.ended(this.#isProbe, isGivenUp ? undefined : ended.classification, nowMs)
     this.#endpoint = undefined
   }
 
   /** Counts the attempt and the request. */
-  #finish(error: string, nowMs: number): void {
+  #finish(error: string, nowMs: number, isGivenUp = false): void {
     const ended = this.#ended(error, nowMs)
-    this.#endAttempt(error)
+    this.#endAttempt(error, isGivenUp)
     this.#plan.recorder.onResponse(ended)
   }
 
@@ -655,7 +659,8 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
     return {
       status: this.#status,
       classification: isFailure ? 'failure' : 'success',
-      grpcStatus: this.#grpcStatus,
+      // A gRPC stream that ended in order without a status is recorded as UNKNOWN, and as a success (facts: classification).
+      grpcStatus: this.#isGrpc && error === '' && this.#grpcStatus === NO_GRPC_STATUS ? GRPC_UNKNOWN : this.#grpcStatus,
       error,
       latencyMs: this.#latencyMs === -1 ? elapsedMs : this.#latencyMs,
       durationMs: nowMs - this.#startedAtMs,

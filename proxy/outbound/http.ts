@@ -15,6 +15,16 @@ import type { Target } from './target.ts'
 
 const CONTENT_TYPE = token('content-type')
 const REQUIRE_ID = token('l5d-require-id')
+/** Honoured only where a route allows it; this version refuses them there instead of ignoring them. */
+const OVERRIDES = [
+  'l5d-timeout',
+  'l5d-request-timeout',
+  'l5d-response-timeout',
+  'l5d-retry-http',
+  'l5d-retry-grpc',
+  'l5d-retry-limit',
+  'l5d-retry-timeout',
+] as const
 
 export interface HttpServerConfig {
   readonly http2: Http2Config
@@ -71,6 +81,15 @@ function startExchange(
             protocol.kind === 'invalid' ? protocol.reason : `${context.parentName} does not serve HTTP`,
           )
     context.onError(error)
+    respondError(stream, error, { isGrpc, isInformational: context.isInformational })
+    return drained(stream)
+  }
+  const { allowsOverrides } = route.plan
+  const override = allowsOverrides ? OVERRIDES.find((field) => head.has(token(field))) : undefined
+  if (override !== undefined || !context.tryBegin()) {
+    const error = override === undefined ? errors.overloaded(context.maxInFlight) : errors.unsupportedHeader(override)
+    context.onError(error)
+    const isGrpc = head.version === Version.http2 && isGrpcContentType(head.get(CONTENT_TYPE))
     respondError(stream, error, { isGrpc, isInformational: context.isInformational })
     return drained(stream)
   }

@@ -29,6 +29,7 @@ export interface OutboundListenerConfig {
   readonly detectTimeoutMs: number
   readonly failFastTimeoutMs: number
   readonly isInformational: boolean
+  readonly maxInFlight: number
   readonly http: HttpServerConfig
 }
 
@@ -47,6 +48,7 @@ export class OutboundListener {
   readonly #server: Server
   readonly #served = new Set<ServedConnection>()
   readonly #sockets = new Set<Socket>()
+  #inFlight = 0
 
   constructor(config: OutboundListenerConfig, deps: OutboundDeps) {
     this.#config = config
@@ -186,10 +188,18 @@ export class OutboundListener {
       },
       failFastTimeoutMs: this.#config.failFastTimeoutMs,
       isInformational: this.#config.isInformational,
+      maxInFlight: this.#config.maxInFlight,
       nowMs,
       random,
       onError: (error) => telemetry.httpError(error),
-      onEnded: () => {},
+      tryBegin: () => {
+        if (this.#inFlight >= this.#config.maxInFlight) return false
+        this.#inFlight++
+        return true
+      },
+      onEnded: () => {
+        this.#inFlight--
+      },
     }
     const served = serveHttp(transport, isHttp2, target, context, this.#config.http, () => this.#served.delete(served))
     this.#served.add(served)

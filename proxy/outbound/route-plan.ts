@@ -42,6 +42,8 @@ export interface RoutePlan {
   readonly budget: RetryBudget | undefined
   /** Added as `l5d-dst-canonical`; only profiles have it. */
   readonly canonicalName: string | undefined
+  /** The policy lets `l5d-…` request headers override timeouts and retries. */
+  readonly allowsOverrides: boolean
   readonly recorder: RouteRecorder
 }
 

@@ -94,6 +94,7 @@ export class ProfileRouting implements Routing {
         responseClasses: route?.responseClasses ?? [],
         budget,
         canonicalName: logical,
+        allowsOverrides: false,
         recorder: deps.recorders.profileRoute(logical, route),
       },
     })
@@ -160,7 +161,10 @@ export class PolicyRouting implements Routing {
       listed.map((entry, at) => [
         entry,
         {
-          backend: entry.backend.target.kind === 'none' ? undefined : this.#held.acquire(entry.backend.target),
+          backend:
+            entry.backend.target.kind === 'none'
+              ? undefined
+              : this.#held.acquire({ ...entry.backend.target, failureAccrual: this.#policy.failureAccrual }),
           filters: entry.filters,
           weight: entry.weight,
           recorder: recorder.backends[at],
@@ -195,6 +199,7 @@ export class PolicyRouting implements Routing {
       responseClasses: [],
       budget: undefined,
       canonicalName: undefined,
+      allowsOverrides: rule.allowL5dHeaders,
       recorder,
     }
   }
