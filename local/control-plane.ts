@@ -13,7 +13,12 @@ import { ControlFile } from './control-files.ts'
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
-    options: { directory: { type: 'string', default: '' }, 'cluster-domain': { type: 'string', default: '' } },
+    options: {
+      directory: { type: 'string', default: '' },
+      'cluster-domain': { type: 'string', default: '' },
+      'leaf-lifetime-ms': { type: 'string' },
+      'clock-skew-ms': { type: 'string' },
+    },
     allowPositionals: true,
   })
   const file = (name: string) => join(values.directory, name)
@@ -27,13 +32,17 @@ async function main(): Promise<void> {
   const store = new MemoryStore()
   const source = new StreamSource(file(ControlFile.store), store)
   await source.start()
-  const clusterDomain = values['cluster-domain']
+  const { 'cluster-domain': clusterDomain, 'leaf-lifetime-ms': lifetimeMs, 'clock-skew-ms': clockSkewMs } = values
   const plane = await startControlPlane({
     store,
     log,
     tokens,
     issuer: () => issuer,
     config: { clusterDomain, trustDomain: clusterDomain },
+    leaf: {
+      ...(lifetimeMs === undefined ? {} : { lifetimeMs: Number(lifetimeMs) }),
+      ...(clockSkewMs === undefined ? {} : { clockSkewMs: Number(clockSkewMs) }),
+    },
     // Other pods come through the proxy, which dials the pod's own address.
     listen: {
       destination: `0.0.0.0:${Port.destination}`,

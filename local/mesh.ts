@@ -24,6 +24,7 @@ import { type InjectorConfig, injectorConfig } from '../injector/config.ts'
 import { injectPod } from '../injector/patch.ts'
 import { NODE_FLAGS } from '../proxy/node-flags.ts'
 import type { InjectPod } from './cluster/admission.ts'
+import type { LeafLifetime } from './supervisor-config.ts'
 
 const NAMESPACE = DEFAULT_CONTROL_PLANE_NS
 const CONTROL_NAME = 'linkerd-destination'
@@ -69,7 +70,7 @@ export function injector(config: InjectorConfig, warn: (sentence: string) => voi
 }
 
 /** Objects of the control plane's namespace. */
-export function controlPlaneManifests(hostDirectory: string, clusterDomain: string): Resource[] {
+export function controlPlaneManifests(hostDirectory: string, clusterDomain: string, leaf?: LeafLifetime): Resource[] {
   const labels = { [MeshLabel.controlPlaneComponent]: 'destination', 'weft.dev/component': 'control' }
   const service = (name: string, ports: { name: string; port: number }[], clusterIP?: string) => ({
     apiVersion: 'v1',
@@ -114,7 +115,7 @@ export function controlPlaneManifests(hostDirectory: string, clusterDomain: stri
             serviceAccountName: ServiceAccountName.destination,
             terminationGracePeriodSeconds: 5,
             volumes: [{ name: 'weft-control', hostPath: { path: hostDirectory } }],
-            containers: [controlContainer(clusterDomain)],
+            containers: [controlContainer(clusterDomain, leaf)],
           },
         },
       },
@@ -137,11 +138,15 @@ function controlPlaneAnnotations(): Record<string, string> {
   }
 }
 
-function controlContainer(clusterDomain: string): unknown {
+function controlContainer(clusterDomain: string, leaf: LeafLifetime | undefined): unknown {
+  const lifetime =
+    leaf === undefined
+      ? []
+      : ['--leaf-lifetime-ms', String(leaf.lifetimeMs), '--clock-skew-ms', String(leaf.clockSkewMs)]
   return {
     name: 'control',
     command: ['weft', 'control'],
-    args: ['--directory', CONTROL_MOUNT, '--cluster-domain', clusterDomain],
+    args: ['--directory', CONTROL_MOUNT, '--cluster-domain', clusterDomain, ...lifetime],
     ports: [
       { name: 'identity', containerPort: Port.identity },
       { name: 'destination', containerPort: Port.destination },
@@ -188,4 +193,3 @@ export function entrypointOf(container: Container, node: string, bin: string): r
       return [node, join(bin, 'cli.mjs'), ...(command === undefined ? [] : [command]), ...rest]
   }
 }
-

@@ -9,7 +9,7 @@ import { npmIsGone } from './npm-parent.ts'
 import { prepareTools, THIS_MACHINE } from './preflight.ts'
 import { preparePrograms } from './programs.ts'
 import { type ClaimedDirectory, claimStateDirectory, releaseStateDirectory, stateDirectory } from './state-directory.ts'
-import type { OuterMessage, PemText, SupervisorConfig, SupervisorMessage } from './supervisor-config.ts'
+import type { LeafLifetime, OuterMessage, PemText, SupervisorConfig, SupervisorMessage } from './supervisor-config.ts'
 
 export interface StartOptions {
   readonly name: string
@@ -17,6 +17,7 @@ export interface StartOptions {
   readonly workingDir: string
   readonly clusterDomain: string
   readonly issuer?: { readonly anchors: PemText; readonly certificate: PemText; readonly privateKey: PemText }
+  readonly leaf?: LeafLifetime
   readonly startedAtMs: number
   readonly say: (sentence: string) => void
 }
@@ -60,6 +61,7 @@ export async function startCluster(options: StartOptions): Promise<RunningCluste
     clusterDomain: options.clusterDomain,
     startedAtMs: options.startedAtMs,
     ...(options.issuer === undefined ? {} : { issuer: options.issuer }),
+    ...(options.leaf === undefined ? {} : { leaf: options.leaf }),
   }
   const supervisor = [
     `${BIN_DIRECTORY}/node`,

@@ -17,9 +17,17 @@ export interface SupervisorConfig {
   readonly node: string
   /** PEM of an issuer; without it one is made. */
   readonly issuer?: { readonly anchors: PemText; readonly certificate: PemText; readonly privateKey: PemText }
+  /** Of the certificates of proxies; without it the control plane's own defaults. */
+  readonly leaf?: LeafLifetime
   readonly clusterDomain: string
   /** When the user's command began, for the start-up time that is shown. */
   readonly startedAtMs: number
+}
+
+export interface LeafLifetime {
+  readonly lifetimeMs: number
+  /** Added on both sides. */
+  readonly clockSkewMs: number
 }
 
 export interface PemText {

@@ -106,7 +106,7 @@ async function main(control: Socket, lines: AsyncIterator<string>): Promise<void
   const source = manifestSource(config, store, ruleContext, say)
   store.apply([
     ...['default', 'kube-system'].map(namespaceNamed),
-    ...controlPlaneManifests(CONTROL_DIRECTORY, config.clusterDomain),
+    ...controlPlaneManifests(CONTROL_DIRECTORY, config.clusterDomain, config.leaf),
   ])
   const problems = source.load()
   if (problems.length > 0) {

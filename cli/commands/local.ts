@@ -15,6 +15,8 @@ export const RUN_OPTIONS: CommandOptions = {
   'trust-anchors': { type: 'string' },
   'issuer-certificate': { type: 'string' },
   'issuer-key': { type: 'string' },
+  'identity-issuance-lifetime': { type: 'string', default: '24h' },
+  'identity-clock-skew-allowance': { type: 'string', default: '20s' },
 }
 
 export const local: Command = {
@@ -23,6 +25,7 @@ export const local: Command = {
   usage:
     'local PATH... [--for 20s] [--json] [--name NAME] [--workdir DIR]\n' +
     '       [--trust-anchors FILE --issuer-certificate FILE --issuer-key FILE]\n' +
+    '       [--identity-issuance-lifetime 24h] [--identity-clock-skew-allowance 20s]\n' +
     '       PATH is a file or directory of manifests; commands in them start in DIR (default: here).\n' +
     '       With the cluster running: weft local get|logs|exec|scale|apply|delete --help',
   options: { ...RUN_OPTIONS, workdir: { type: 'string' } },
@@ -60,7 +63,7 @@ export const local: Command = {
 }
 
 export interface RunSettings {
-  readonly start: Pick<StartOptions, 'name' | 'clusterDomain' | 'issuer'>
+  readonly start: Pick<StartOptions, 'name' | 'clusterDomain' | 'issuer' | 'leaf'>
   readonly forMs: number | undefined
   readonly isJson: boolean
 }
@@ -74,8 +77,15 @@ export function readRunSettings(values: CommandValues): RunSettings | string {
   }
   const issuer = readIssuer(values)
   if (typeof issuer === 'string') return issuer
+  const lifetimeMs = parseDurationMs(String(values['identity-issuance-lifetime']))
+  if (lifetimeMs === undefined || lifetimeMs === 0)
+    return `--identity-issuance-lifetime ${values['identity-issuance-lifetime']}: give a duration such as 10m or 24h`
+  const clockSkewMs = parseDurationMs(String(values['identity-clock-skew-allowance']))
+  if (clockSkewMs === undefined)
+    return `--identity-clock-skew-allowance ${values['identity-clock-skew-allowance']}: give a duration such as 20s`
   return {
     start: {
+      leaf: { lifetimeMs, clockSkewMs },
       name: String(values.name),
       clusterDomain: String(values['cluster-domain']),
       ...(issuer === undefined ? {} : { issuer }),
