@@ -29,7 +29,7 @@ export const cannotRun: string | false = (() => {
   return `${found.programs.join(', ')} missing; install ${found.packages.join(', ')}`
 })()
 
-export interface MeshOptions extends Partial<Pick<StartOptions, 'issuer'>> {
+export interface MeshOptions extends Partial<Pick<StartOptions, 'issuer' | 'leaf'>> {
   readonly manifests: readonly Manifest[]
 }
 
@@ -67,7 +67,7 @@ export async function startMesh(t: Test, { manifests, ...options }: MeshOptions)
     tooLate,
   ])
   clearTimeout(timer)
-  if (failure !== undefined) throw new Error(`${failure}\n${await mesh.describe()}`)
+  if (failure !== undefined) throw new Error(failure)
   return mesh
 }
 

@@ -190,13 +190,14 @@ test('traffic', { skip: cannotRun }, async (t) => {
       port: TestPort.tls,
       serverName: 'solo.test',
       send: 'sealed',
+      until: 'sealed',
       ca: authority.anchorsPem,
     }
     const { fingerprint256 } = new X509Certificate(tls.certificatePem)
-    t.same(await meshed.call('tlsExchange', exchange), { fingerprint: fingerprint256, echo: 'sealed' })
+    t.same(await meshed.call('tlsExchange', exchange), { fingerprint: fingerprint256, answer: 'sealed' })
     t.same(
       await plain.call('tlsExchange', exchange),
-      { fingerprint: fingerprint256, echo: 'sealed' },
+      { fingerprint: fingerprint256, answer: 'sealed' },
       'from an unmeshed pod',
     )
   })

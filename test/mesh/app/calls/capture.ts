@@ -39,7 +39,7 @@ export function startCapture({ device, words }: { readonly device: string; reado
   const socket = libc.func('int socket(int domain, int type, int protocol)')
   const bind = libc.func('int bind(int fd, const uint8_t *address, uint32_t length)')
   const setsockopt = libc.func('int setsockopt(int fd, int level, int option, const int *value, uint32_t length)')
-  const recv = libc.func('ssize_t recv(int fd, _Out_ uint8_t *buffer, size_t length, int flags)')
+  const recv = libc.func('long recv(int fd, _Out_ uint8_t *buffer, size_t length, int flags)')
   const close = libc.func('int close(int fd)')
   const indexOf = libc.func('unsigned int if_nametoindex(const char *name)')
 

@@ -1,6 +1,6 @@
 /** Clients without HTTP, and WebSocket, which leaves HTTP behind. */
 import { connect } from 'node:net'
-import { type ConnectionOptions, connect as connectTls } from 'node:tls'
+import { connect as connectTls } from 'node:tls'
 import { WebSocket } from 'ws'
 
 /** A peer that never answers must not hang a test; generous, since machines can be busy. */
@@ -46,37 +46,48 @@ export interface TlsExchange {
   readonly host: string
   readonly port: number
   readonly serverName: string
+  /** One character per byte. */
   readonly send: string
+  /** The answer is complete when this came. */
+  readonly until: string
+  readonly alpn?: string
   readonly ca?: string
   /** The client's own certificate. */
   readonly cert?: string
   readonly key?: string
 }
 
-/** The application's own TLS: who answered, and the echo of what was sent; or why there was no handshake. */
+/** Over TLS: who answered, and what; or why there was no answer. Without `ca` any server will do. */
 export function tlsExchange(
   options: TlsExchange,
-): Promise<{ readonly fingerprint: string; readonly echo: string } | { readonly error: string }> {
-  const { host, port, serverName, send, ca, cert, key } = options
+): Promise<{ readonly fingerprint: string; readonly answer: string } | { readonly error: string }> {
+  const { host, port, serverName, send, until, alpn, ca, cert, key } = options
   return new Promise((resolve) => {
-    const tls: ConnectionOptions = { host, port, servername: serverName, rejectUnauthorized: ca !== undefined }
-    const socket = connectTls({ ...tls, ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) })
+    const socket = connectTls({
+      host,
+      port,
+      servername: serverName,
+      rejectUnauthorized: ca !== undefined,
+      ...(alpn !== undefined && { ALPNProtocols: [alpn] }),
+      ...(ca !== undefined && { ca }),
+      ...(cert !== undefined && { cert }),
+      ...(key !== undefined && { key }),
+    })
     let fingerprint = ''
     socket.setTimeout(DEADLINE_MS, () => socket.destroy(new Error(`nothing came for ${DEADLINE_MS} ms`)))
     socket.on('secureConnect', () => {
       fingerprint = socket.getPeerCertificate().fingerprint256 ?? ''
-      socket.write(send)
+      socket.write(send, 'latin1')
     })
-    let echo = ''
+    let answer = ''
     socket.on('data', (chunk: Buffer) => {
-      echo += chunk.toString('latin1')
-      if (echo.length >= send.length) {
-        resolve({ fingerprint, echo })
-        socket.destroy()
-      }
+      answer += chunk.toString('latin1')
+      if (!answer.includes(until)) return
+      resolve({ fingerprint, answer })
+      socket.destroy()
     })
     socket.on('error', (error: NodeJS.ErrnoException) => resolve({ error: error.code ?? error.message }))
-    socket.on('close', () => resolve({ error: `closed after ${echo.length} bytes` }))
+    socket.on('close', () => resolve({ error: `closed after ${answer.length} bytes` }))
   })
 }
 

@@ -9,6 +9,7 @@ import {
   ServerCredentials,
 } from '@grpc/grpc-js'
 import { ECHO, type EchoRequest, type EchoResponse, TestPort } from '../grpc-echo.ts'
+import { slowOnes } from './slow-ones.ts'
 
 const POD = hostname()
 
@@ -58,6 +59,10 @@ export async function serveGrpc(): Promise<() => Promise<void>> {
 }
 
 function later(delayMs: number | undefined, then: () => void): void {
-  if (delayMs === undefined) then()
-  else setTimeout(then, delayMs)
+  if (delayMs === undefined) return then()
+  slowOnes.inFlight++
+  setTimeout(() => {
+    slowOnes.inFlight--
+    then()
+  }, delayMs)
 }

@@ -2,9 +2,11 @@
 import { createServer, type IncomingHttpHeaders } from 'node:http'
 import { createServer as createHttp2Server } from 'node:http2'
 import { hostname } from 'node:os'
+import process from 'node:process'
 import type { Readable, Writable } from 'node:stream'
 import { WebSocketServer } from 'ws'
 import { TestPort } from '../grpc-echo.ts'
+import { slowOnes } from './slow-ones.ts'
 
 interface Request extends Readable {
   readonly method?: string | undefined
@@ -24,7 +26,6 @@ const POD = hostname()
 /** How often each id came, as `x-request-id`: the attempts of one request. */
 const attempts = new Map<string, number>()
 let totalAttempts = 0
-let bodiesInFlight = 0
 
 const HANDLERS = new Map<string, Handler>([
   ['/ready', (_, response) => answer(response, 200, {})],
@@ -37,7 +38,7 @@ const HANDLERS = new Map<string, Handler>([
   ['/slow', slow],
   ['/bytes', bytes],
   ['/sink', sink],
-  ['/count', (_, response) => answer(response, 200, { totalAttempts, bodiesInFlight })],
+  ['/count', (_, response) => answer(response, 200, { totalAttempts, inFlight: slowOnes.inFlight })],
 ])
 
 export async function serveHttp(): Promise<() => Promise<void>> {
@@ -95,7 +96,12 @@ function answer(response: Response, status: number, value: unknown): void {
 async function echo(request: Request, response: Response): Promise<void> {
   const chunks: Buffer[] = []
   for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk)
-  answer(response, 200, { pod: POD, secret: request.headers['x-secret'] ?? '', body: Buffer.concat(chunks).toString() })
+  answer(response, 200, {
+    pod: POD,
+    secret: request.headers['x-secret'] ?? '',
+    body: Buffer.concat(chunks).toString(),
+    own: process.env['ANSWER'] ?? '',
+  })
 }
 
 /** Fails the first `times` attempts of one request id. */
@@ -111,7 +117,7 @@ async function fail(request: Request, response: Response, query: URLSearchParams
 
 /** `head`: the head goes out at once and only the content is late. */
 async function slow(_: Request, response: Response, query: URLSearchParams): Promise<void> {
-  bodiesInFlight++
+  slowOnes.inFlight++
   const body = JSON.stringify({ pod: POD })
   const headers = { 'content-type': 'application/json', 'content-length': String(body.length) }
   if (query.has('head')) {
@@ -124,7 +130,7 @@ async function slow(_: Request, response: Response, query: URLSearchParams): Pro
     response.write(body.slice(0, 1))
   }
   response.end(body.slice(1))
-  bodiesInFlight--
+  slowOnes.inFlight--
 }
 
 async function bytes(_: Request, response: Response, query: URLSearchParams): Promise<void> {

@@ -1,0 +1,2 @@
+/** Requests of all protocols that the server makes wait at the moment. */
+export const slowOnes = { inFlight: 0 }
