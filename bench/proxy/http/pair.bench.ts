@@ -1,0 +1,259 @@
+/**
+ * What one request costs a proxy, without sockets and TLS: HTTP/2 in, decision, HTTP/2 out, and the answer back.
+ *
+ *   node bench/proxy/http/pair.bench.ts [engine|outbound|inbound]
+ *
+ * Client and application are templates (`peers.ts`); what they cost is measured beside and subtracted.
+ */
+import type { Discovery } from '../../../proxy/discovery/discovery.ts'
+import { DEFAULT_HTTP2 } from '../../../proxy/http/http2-config.ts'
+import { Http2Connection } from '../../../proxy/http/http2-connection.ts'
+import type { ClientStream, RequestHandler, ResponseHandler, ServerStream } from '../../../proxy/http/stream.ts'
+import type { Transport } from '../../../proxy/http/transport.ts'
+import { InboundHttp, serveHttp as serveInbound } from '../../../proxy/inbound/http.ts'
+import type { Connector } from '../../../proxy/io/connector.ts'
+import { HttpClients } from '../../../proxy/io/http-clients.ts'
+import { Backend } from '../../../proxy/outbound/backend.ts'
+import { BackendCache } from '../../../proxy/outbound/backend-cache.ts'
+import { Endpoint } from '../../../proxy/outbound/endpoint.ts'
+import { serveHttp as serveOutbound } from '../../../proxy/outbound/http.ts'
+import { Target } from '../../../proxy/outbound/target.ts'
+import { plainEndpoint } from '../../../proxy/policy/endpoint.ts'
+import { defaultServer } from '../../../proxy/policy/inbound-policy.ts'
+import { ipOf } from '../../../proxy/policy/network.ts'
+import { declareFamilies } from '../../../proxy/telemetry/families.ts'
+import { Registry } from '../../../proxy/telemetry/registry.ts'
+import { RequestMetrics } from '../../../proxy/telemetry/request-metrics.ts'
+import type { Head } from '../../../proxy/wire/head.ts'
+import { measure } from '../wire/measure.ts'
+import { BenchTransport } from './memory.ts'
+import { BenchApp, BenchClient } from './peers.ts'
+
+const BATCH = 32
+const RESPONSE_BYTES = 200
+const nowMs = (): number => performance.now()
+const OWNER = { onReady() {}, onDraining() {}, onCapacity() {}, onClosed() {} }
+
+type Side = (front: BenchTransport, back: BenchTransport) => void
+
+// ── The proxies ──
+
+/** No decision at all: what the HTTP/2 engine alone costs. */
+class Splice implements RequestHandler, ResponseHandler {
+  readonly #down: ServerStream
+  readonly #up: ClientStream
+
+  constructor(down: ServerStream, up: ClientStream) {
+    this.#down = down
+    this.#up = up
+  }
+
+  onRequestData(buf: Uint8Array, start: number, end: number, endStream: boolean): void {
+    this.#down.consumed(this.#up.sendData(buf, start, end, endStream))
+  }
+  onRequestTrailers(trailers: Head): void {
+    this.#up.sendTrailers(trailers)
+  }
+  onRequestReset(): void {}
+  onResponseSent(bytes: number): void {
+    this.#up.consumed(bytes)
+  }
+  onInformational(): void {}
+  onResponseHead(head: Head, endStream: boolean): void {
+    this.#down.sendHead(head, endStream)
+  }
+  onResponseData(buf: Uint8Array, start: number, end: number, endStream: boolean): void {
+    this.#up.consumed(this.#down.sendData(buf, start, end, endStream))
+  }
+  onResponseTrailers(trailers: Head): void {
+    this.#down.sendTrailers(trailers)
+  }
+  onResponseReset(): void {}
+  onRequestSent(bytes: number): void {
+    this.#down.consumed(bytes)
+  }
+}
+
+const engine: Side = (front, back) => {
+  const upstream = new Http2Connection(back, DEFAULT_HTTP2, OWNER)
+  new Http2Connection(front, DEFAULT_HTTP2, OWNER, (head, endStream, down) => {
+    const up = upstream.openStream()
+    const splice = new Splice(down, up)
+    up.handler = splice
+    up.sendHead(head, endStream)
+    return splice
+  })
+}
+
+const clientsConfig = {
+  http1: { maxHeadBytes: 65_536, maxIdle: 100, idleTimeoutMs: 3_000 },
+  http2: DEFAULT_HTTP2,
+  backoff: { minMs: 100, maxMs: 1_000, jitter: 0.1 },
+}
+const families = declareFamilies(new Registry({ nowMs, retainIdleMs: 600_000 }))
+
+/** The one connection to the application or endpoint: there as soon as somebody asks. */
+function connectorTo(back: Transport): Connector {
+  return {
+    connect(_session, onConnected) {
+      onConnected(back)
+      return { cancel() {} }
+    },
+  }
+}
+
+const outbound: Side = (front, back) => {
+  const endpoints = new BackendCache(60_000, () => {
+    const backend = new Backend(
+      'web.shop',
+      { capacity: 100, failFastTimeoutMs: 3_000 },
+      Math.random,
+      (meta, onReady) =>
+        new Endpoint(
+          meta,
+          {
+            connector: connectorTo(back),
+            http: clientsConfig,
+            nowMs,
+            random: Math.random,
+            metrics: new RequestMetrics(families.http, 'direction="outbound",target_addr="10.0.0.1:80"'),
+            seedRttMs: 30,
+            decayMs: 10_000,
+            isUpgradeable: true,
+            failureAccrual: undefined,
+          },
+          onReady,
+        ),
+    )
+    backend.update({ kind: 'reset', endpoints: [plainEndpoint('10.0.0.1', 80)] })
+    return { backend, watch: undefined }
+  })
+  const nothing = (): void => {}
+  const recorder = {
+    onRequest: nothing,
+    onResponse: nothing,
+    onAttempt: nothing,
+    onAttemptResponse: nothing,
+    onRetry: nothing,
+    onRetrySuccess: nothing,
+    onRetryLimit: nothing,
+    onRetryOverflow: nothing,
+    onNoBudget: nothing,
+  }
+  const target = new Target('10.0.0.1', 80, {
+    cache: endpoints,
+    recorders: { profileRoute: () => recorder, policyRoute: () => ({ ...recorder, backends: [undefined] }) },
+    random: Math.random,
+    nowMs,
+  })
+  const unknown: Discovery = {
+    watchProfile: (_address, onUpdate) => {
+      onUpdate(undefined)
+      return { close() {} }
+    },
+    watchOutboundPolicy: (_address, onUpdate) => {
+      onUpdate(undefined)
+      return { close() {} }
+    },
+    watchEndpoints: () => ({ close() {} }),
+    watchPort: () => ({ close() {} }),
+  }
+  target.start(unknown, '10.0.0.1:80', true)
+  serveOutbound(
+    front,
+    true,
+    target,
+    {
+      parentName: 'web.shop:80',
+      failFastTimeoutMs: 3_000,
+      isInformational: true,
+      maxInFlight: 100_000,
+      nowMs,
+      random: Math.random,
+      tryBegin: () => true,
+      onError() {},
+      onEnded() {},
+    },
+    { http2: DEFAULT_HTTP2, maxHeadBytes: 65_536 },
+    () => {},
+  )
+}
+
+const inbound: Side = (front, back) => {
+  const server = defaultServer('all-unauthenticated', false, [], 10_000)
+  const metrics = new RequestMetrics(families.http, 'direction="inbound",target_addr="10.0.0.1:80"')
+  const http = new InboundHttp({
+    policy: { server } as never,
+    client: { ip: ipOf('10.0.0.2')!, tls: { kind: 'meshTls', identity: 'web.shop.serviceaccount.identity.linkerd' } },
+    clients: new HttpClients(connectorTo(back), clientsConfig, nowMs, Math.random, () => {}),
+    recorders: { requests: () => metrics, allowed() {}, denied() {}, notFound() {}, failed() {} },
+    inFlight: { count: 0, max: 100_000 },
+    nowMs,
+    random: Math.random,
+  } as never)
+  serveInbound(front, true, http.onRequest, { http2: DEFAULT_HTTP2, maxHeadBytes: 65_536 }, () => {})
+}
+
+/** Hands every request over as it came: the price of client and application. */
+const nobody: Side = (front, back) => {
+  front.handler = pipe(back)
+  back.handler = pipe(front)
+}
+
+function pipe(to: BenchTransport) {
+  return {
+    onBytes(buf: Buffer, start: number, end: number): void {
+      buf.copy(to.buf, to.at, start, end)
+      to.at += end - start
+    },
+    onEnd() {},
+    onDrain() {},
+    onClose() {},
+  }
+}
+
+// ── The benchmark ──
+
+const SIDES: ReadonlyMap<string, Side> = new Map([
+  ['engine', engine],
+  ['outbound', outbound],
+  ['inbound', inbound],
+])
+
+function run(name: string, side: Side, bodyBytes: number): number {
+  const front = new BenchTransport()
+  const back = new BenchTransport()
+  const client = new BenchClient(bodyBytes)
+  const app = new BenchApp(RESPONSE_BYTES)
+  side(front, back)
+  let sent = 0
+  const turn = (): void => {
+    for (let i = 0; i < BATCH; i++) client.request()
+    sent += BATCH
+    while (client.responses < sent) {
+      deliver(client.out, front)
+      back.take((buf, end) => app.read(buf, end))
+      deliver(app.out, back)
+      front.take((buf, end) => client.read(buf, end))
+    }
+  }
+  turn()
+  return measure(`${name}, a turn of ${BATCH} requests${bodyBytes > 0 ? ` of ${bodyBytes} bytes` : ''}`, turn) / BATCH
+}
+
+function deliver(from: { buf: Buffer; at: number }, to: BenchTransport): void {
+  const { at } = from
+  from.at = 0
+  if (at > 0) to.handler.onBytes(from.buf, 0, at)
+}
+
+const wanted = process.argv.slice(2)
+for (const bodyBytes of [0, 1_000]) {
+  const price = run('client and application', nobody, bodyBytes)
+  for (const [name, side] of SIDES) {
+    if (wanted.length > 0 && !wanted.includes(name)) continue
+    const cost = run(name, side, bodyBytes) - price
+    console.log(`${name}: ${cost.toFixed(0)} ns per request with ${bodyBytes} bytes of content`)
+  }
+}
+process.exit(0)
