@@ -74,7 +74,7 @@ function program(): Command {
 }
 
 async function runAll(options: AllOptions): Promise<void> {
-  const log = pino({ name: 'weft-control' }, pino.destination(2))
+  const log = pino({ name: 'weft-control' }, pino.destination({ dest: 2, sync: true }))
   const issuer = await loadIssuer(
     {
       certificate: readPem(options.issuerCert),
