@@ -30,7 +30,7 @@ interface ResponseSeries {
 export class RequestMetrics {
   readonly #families: RequestFamilies
   readonly #labels: string
-  readonly #requests: Counter
+  #requests: Counter | undefined = undefined
   // By one number, since nearly all responses end in order; by text when they end in an error.
   readonly #ended = new Map<number, ResponseSeries>()
   readonly #failed = new Map<string, ResponseSeries>()
@@ -41,10 +41,11 @@ export class RequestMetrics {
   constructor(families: RequestFamilies, labels: string) {
     this.#families = families
     this.#labels = labels
-    this.#requests = families.requests.child(labels)
   }
 
   onRequest(): void {
+    // Joins its family with the first request: an endpoint of opaque traffic has no HTTP series.
+    this.#requests ??= this.#families.requests.child(this.#labels)
     this.#requests.value++
   }
 
