@@ -4,10 +4,10 @@ import { writeRequestHead } from '../wire/http1-writer.ts'
 import { token } from '../wire/tokens.ts'
 import { BodyReader, BodyWriter, type ContentSink, type SendFraming } from './http1-body.ts'
 import type { Http1ClientConnection } from './http1-client.ts'
+import { CONNECT, HEAD, hasMethod } from './method.ts'
 import type { ClientStream, ResponseHandler } from './stream.ts'
 import type { StreamError } from './stream-error.ts'
 
-const METHOD = token(':method')
 const CONTENT_LENGTH = token('content-length')
 const NOTHING = Buffer.alloc(0)
 
@@ -57,9 +57,8 @@ export class Http1ClientStream implements ClientStream, ContentSink {
 
   /** `head` keeps HTTP/1.0 when that is what came; connection-specific fields were dropped by the caller. */
   sendHead(head: Head, endStream: boolean): void {
-    const method = head.valueAt(head.find(METHOD))
-    this.#isHead = method === 'HEAD'
-    this.#isConnect = method === 'CONNECT'
+    this.#isHead = hasMethod(head, HEAD)
+    this.#isConnect = hasMethod(head, CONNECT)
     this.isUpgrade = head.isUpgrade
     this.version = head.version === Versions.http10 ? Versions.http10 : Versions.http11
     const framing = this.#framing(head, endStream)

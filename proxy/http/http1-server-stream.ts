@@ -5,10 +5,10 @@ import { token } from '../wire/tokens.ts'
 import { dropHopByHop, saysClose } from './hop-by-hop.ts'
 import { BodyReader, BodyWriter, type ContentSink, type SendFraming } from './http1-body.ts'
 import type { Http1ServerConnection } from './http1-server.ts'
+import { CONNECT, HEAD, hasMethod } from './method.ts'
 import type { RequestHandler, ServerStream } from './stream.ts'
 import type { StreamError } from './stream-error.ts'
 
-const METHOD = token(':method')
 const CONTENT_LENGTH = token('content-length')
 const NOTHING = Buffer.alloc(0)
 const SILENT: RequestHandler = { onRequestData() {}, onRequestTrailers() {}, onRequestReset() {}, onResponseSent() {} }
@@ -35,9 +35,8 @@ export class Http1ServerStream implements ServerStream, ContentSink {
     this.#connection = connection
     this.version = request.version
     this.#writer = new BodyWriter(connection.transport)
-    const method = request.valueAt(request.find(METHOD))
-    this.#isHead = method === 'HEAD'
-    this.#isConnect = method === 'CONNECT'
+    this.#isHead = hasMethod(request, HEAD)
+    this.#isConnect = hasMethod(request, CONNECT)
     this.keepsAlive = request.isKeepAlive && !isDraining
     this.reader = new BodyReader(request.framing, request.contentLength, this)
   }

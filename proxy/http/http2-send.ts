@@ -11,15 +11,14 @@ import { Flag, FRAME_HEADER_LENGTH, FrameType } from '../wire/frame.ts'
 import { putFrameHeader, writeDataHeader, writeFrameHeader } from '../wire/frame-writer.ts'
 import type { Head } from '../wire/head.ts'
 import { blockBound, writeHpackBlock, writeTableSizeZero } from '../wire/hpack-encoder.ts'
-import { token } from '../wire/tokens.ts'
 import { MAX_FRAME_BYTES } from './http2-config.ts'
 import type { Http2Session } from './http2-session.ts'
 import type { Http2Stream } from './http2-stream.ts'
+import { HEAD, hasMethod } from './method.ts'
 import { DEFAULT_WINDOW_BYTES } from './receive-window.ts'
 import { StreamEvent, StreamState } from './stream-state.ts'
 import { MAX_STREAM_ID } from './stream-table.ts'
 
-const METHOD = token(':method')
 const TABLE_SIZE_BYTES = 1
 
 export class Http2Sender {
@@ -40,8 +39,7 @@ export class Http2Sender {
   sendHead(stream: Http2Stream, head: Head, endStream: boolean): void {
     if (stream.state === StreamState.idle) {
       if (!this.#open(stream)) return
-      const method = head.find(METHOD)
-      stream.isBodyless = method !== -1 && head.valueAt(method) === 'HEAD'
+      stream.isBodyless = hasMethod(head, HEAD)
     } else if (!stream.canSend || stream.isEndQueued) return
     this.sendBlock(stream.id, head, endStream)
     if (endStream) this.#sendEnd(stream)

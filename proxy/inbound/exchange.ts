@@ -4,6 +4,7 @@
  */
 import { endWithError, type ProxyError, respondError } from '../http/error-response.ts'
 import { dropHopByHop } from '../http/hop-by-hop.ts'
+import { CONNECT, hasMethod } from '../http/method.ts'
 import { RequestRecord } from '../http/request-record.ts'
 import type { ClientStream, RequestHandler, ResponseHandler, ServerStream } from '../http/stream.ts'
 import type { StreamError } from '../http/stream-error.ts'
@@ -51,7 +52,7 @@ export class InboundExchange implements RequestHandler, ResponseHandler, StreamW
   readonly #context: InboundExchangeContext
   readonly #downstream: ServerStream
   readonly #startedAtMs: number
-  readonly #method: string
+  readonly #isConnect: boolean
   readonly #isUpgrade: boolean
   /** The client's proxy carries HTTP/1 over HTTP/2: the version is restored here and marked in the response. */
   readonly #isRestored: boolean
@@ -77,12 +78,12 @@ export class InboundExchange implements RequestHandler, ResponseHandler, StreamW
     this.#downstream = downstream
     this.#startedAtMs = context.nowMs()
     this.#isRequestEnded = endStream
-    this.#method = head.get(METHOD) ?? ''
     const origProto = head.version === Version.http2 ? head.get(ORIG_PROTO) : undefined
     this.#isRestored = origProto !== undefined
     if (origProto !== undefined) restoreVersion(head, origProto)
     else if (head.version !== Version.http2) dropHopByHop(head, head.isUpgrade)
-    this.#isUpgrade = head.version !== Version.http2 && (head.isUpgrade || this.#method === 'CONNECT')
+    this.#isConnect = head.version !== Version.http2 && hasMethod(head, CONNECT)
+    this.#isUpgrade = this.#isConnect || (head.version !== Version.http2 && head.isUpgrade)
     const hasHost = head.find(HOST) !== -1 || head.find(AUTHORITY) !== -1
     this.#carriage =
       head.version === Version.http2
@@ -104,7 +105,7 @@ export class InboundExchange implements RequestHandler, ResponseHandler, StreamW
       return
     }
     // Only a kept-alive connection can turn out to be closed, and only some requests may be sent twice.
-    if (this.#carriage === Carriage.http1 && this.#record === undefined && IDEMPOTENT.has(this.#method)) {
+    if (this.#carriage === Carriage.http1 && this.#record === undefined && IDEMPOTENT.has(head.get(METHOD) ?? '')) {
       this.#record = new RequestRecord(head, this.#isRequestEnded)
     }
     this.#upstream = stream
@@ -209,7 +210,7 @@ export class InboundExchange implements RequestHandler, ResponseHandler, StreamW
     this.#source = upstream
     if (endStream) this.#complete()
     this.#downstream.sendHead(head, endStream)
-    if (this.#isUpgrade && (head.status === 101 || (this.#method === 'CONNECT' && head.status < 300))) {
+    if (this.#isUpgrade && (head.status === 101 || (this.#isConnect && head.status < 300))) {
       this.#isTunnel = true
       // The request has ended, its direction of the tunnel begins.
       this.#isRequestEnded = false

@@ -7,6 +7,7 @@
 
 import { endWithError, type ProxyError, respondError } from '../http/error-response.ts'
 import { dropHopByHop } from '../http/hop-by-hop.ts'
+import { CONNECT, hasMethod } from '../http/method.ts'
 import { RequestRecord, releaseHead, takeHead } from '../http/request-record.ts'
 import type { ClientStream, RequestHandler, ResponseHandler, ServerStream } from '../http/stream.ts'
 import type { StreamError } from '../http/stream-error.ts'
@@ -56,7 +57,7 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
   readonly #isGrpc: boolean
   readonly #carriage: Carriage
   readonly #isUpgrade: boolean
-  readonly #method: string
+  readonly #isConnect: boolean
   readonly #requiredId: string | undefined
   /** Kept until the response head arrives or the request grows too large. */
   #record: RequestRecord | undefined = undefined
@@ -105,8 +106,8 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
     this.#startedAtMs = context.nowMs()
     const isHttp2 = head.version === Version.http2
     this.#isGrpc = isHttp2 && isGrpcContentType(head.get(CONTENT_TYPE))
-    this.#method = head.get(METHOD) ?? ''
-    this.#isUpgrade = !isHttp2 && (head.isUpgrade || this.#method === 'CONNECT')
+    this.#isConnect = !isHttp2 && hasMethod(head, CONNECT)
+    this.#isUpgrade = this.#isConnect || (!isHttp2 && head.isUpgrade)
     this.#requiredId = requiredId
     const isPooled = head.version !== Version.http10 && head.find(HOST) !== -1 && head.get(HOST) !== ''
     this.#carriage = isHttp2 ? Carriage.http2 : isPooled && !this.#isUpgrade ? Carriage.http1 : Carriage.http1Unpooled
@@ -129,20 +130,19 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
     recorder.onRequest()
     budget?.deposit(this.#startedAtMs)
     this.#record = new RequestRecord(head, endStream)
-    this.#attempt(head)
+    this.#attempt(head, this.#startedAtMs)
   }
 
   // ── The way out ──
 
   /** One attempt: choose a backend and an endpoint, then send. `head` is spent. */
-  #attempt(head: Head): void {
+  #attempt(head: Head, nowMs: number): void {
     const backend = this.#plan.choose()
     if (backend === undefined) return this.#waitForBackend()
     this.#backend = backend
     const answered = this.#applyFilters(head, backend)
     if (answered) return
     if (backend.backend === undefined) return this.#fail(errors.invalidBackend(this.#plan.name))
-    const nowMs = this.#context.nowMs()
     const endpoint = backend.backend.pick(nowMs)
     if (endpoint === undefined) return this.#wait(backend)
     this.#sendTo(endpoint, head, nowMs)
@@ -399,7 +399,7 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
     this.#source = upstream
     if (endStream) this.#complete()
     this.#downstream.sendHead(head, endStream)
-    if (head.status === 101 || (this.#method === 'CONNECT' && head.status < 300 && this.#isUpgrade)) {
+    if (head.status === 101 || (this.#isConnect && head.status < 300)) {
       this.#isTunnel = true
       // The request has ended, its direction of the tunnel begins.
       this.#isRequestEnded = false
@@ -412,7 +412,7 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
     if (this.isAbandoned) return
     this.#idleTimer?.refresh()
     const upstream = this.#upstream
-    if (this.#latencyMs === -1) this.#onFirstByte()
+    if (this.#latencyMs === -1) this.#onFirstByte(this.#context.nowMs())
     if (this.#held !== undefined) {
       if (!endStream && this.#held.push(buf, start, end)) return
       this.#forwardHeld()
@@ -426,7 +426,7 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
     if (this.isAbandoned) return
     const grpcStatus = trailers.get(GRPC_STATUS)
     if (grpcStatus !== undefined) this.#grpcStatus = parseGrpcStatus(grpcStatus)
-    if (this.#latencyMs === -1) this.#onFirstByte()
+    if (this.#latencyMs === -1) this.#onFirstByte(this.#context.nowMs())
     if (this.#held !== undefined) {
       if (this.#isRetryableEnd(true) && this.#retry()) return
       this.#forwardHeld()
@@ -514,7 +514,8 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
   }
 
   #isSafeToRepeat(error: StreamError): boolean {
-    return error.isUnprocessed || (error.kind === 'stale' && IDEMPOTENT.has(this.#method))
+    if (error.isUnprocessed) return true
+    return error.kind === 'stale' && IDEMPOTENT.has(this.#record?.head.get(METHOD) ?? '')
   }
 
   /** Another attempt for a request that no application has seen. */
@@ -532,7 +533,7 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
     this.#latencyMs = -1
     this.#status = 0
     this.#grpcStatus = NO_GRPC_STATUS
-    this.#attempt(head)
+    this.#attempt(head, this.#context.nowMs())
   }
 
   #forwardHeld(): void {
@@ -586,8 +587,7 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
 
   // ── The end ──
 
-  #onFirstByte(): void {
-    const nowMs = this.#context.nowMs()
+  #onFirstByte(nowMs: number): void {
     this.#latencyMs = nowMs - this.#attemptAtMs
     if (!this.#isLoadOpen) return
     this.#isLoadOpen = false
@@ -596,10 +596,11 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
 
   /** The response ended in order. */
   #complete(): void {
-    if (this.#latencyMs === -1) this.#onFirstByte()
+    const nowMs = this.#context.nowMs()
+    if (this.#latencyMs === -1) this.#onFirstByte(nowMs)
     if (this.#attempts > 1 && this.#plan.retry !== undefined && !this.#isRetryableEnd(true))
       this.#plan.recorder.onRetrySuccess()
-    this.#finish('', this.#context.nowMs())
+    this.#finish('', nowMs)
     if (this.#isRequestEnded || (this.#downstream.version !== Version.http2 && !this.#isTunnel)) {
       const upstream = this.#upstream
       this.#upstream = undefined
@@ -629,15 +630,18 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
   }
 
   /** Counts the attempt that ended; the request as a whole may go on. */
-  #endAttempt(error: string, isGivenUp = false): void {
+  #endAttempt(
+    error: string,
+    isGivenUp = false,
+    nowMs = this.#context.nowMs(),
+    ended = this.#ended(error, nowMs),
+  ): void {
     const endpoint = this.#endpoint
     if (endpoint === undefined) return
-    const nowMs = this.#context.nowMs()
     if (this.#isLoadOpen) {
       this.#isLoadOpen = false
       endpoint.load.failed(nowMs - this.#attemptAtMs, nowMs)
     }
-    const ended = this.#ended(error, nowMs)
     endpoint.metrics.onResponse(ended.status, ended.classification, ended.grpcStatus, ended.error, ended.latencyMs)
     this.#plan.recorder.onAttemptResponse(ended)
     this.#backend?.recorder?.onResponse(ended)
@@ -648,7 +652,7 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
   /** Counts the attempt and the request. */
   #finish(error: string, nowMs: number, isGivenUp = false): void {
     const ended = this.#ended(error, nowMs)
-    this.#endAttempt(error, isGivenUp)
+    this.#endAttempt(error, isGivenUp, nowMs, ended)
     this.#plan.recorder.onResponse(ended)
   }
 

@@ -1,0 +1,19 @@
+/** Questions about a request's method that need no string of it. */
+import { FIELD, FIELD_STRIDE, type Head } from '../wire/head.ts'
+import { token } from '../wire/tokens.ts'
+
+const METHOD = token(':method')
+
+export const HEAD = Buffer.from('HEAD', 'latin1')
+export const CONNECT = Buffer.from('CONNECT', 'latin1')
+
+/** Whether the request's method is `method`. The value of a pseudo-field is never coded in a head. */
+export function hasMethod(head: Head, method: Buffer): boolean {
+  const index = head.find(METHOD)
+  if (index === -1) return false
+  const { bytes, fields } = head
+  const start = fields[index * FIELD_STRIDE + FIELD.valueStart]!
+  if (fields[index * FIELD_STRIDE + FIELD.valueEnd]! - start !== method.length) return false
+  for (let at = 0; at < method.length; at++) if (bytes[start + at] !== method[at]) return false
+  return true
+}
