@@ -140,6 +140,17 @@ test('opaque connections are counted where no requests are', async (t) => {
   ])
 })
 
+test('a connection that lasts keeps its row in a minute in which none was opened', async (t) => {
+  const cache = 'direction="outbound",peer="dst",tls="true",dst_service="cache",dst_pod="c1"'
+  const history = new MetricsHistory()
+  const edges = (sinceMs: number) => report(history.since(sinceMs), [], 1_000).edges
+  history.add([page(`tcp_open_total{${cache}} 1`, `tcp_open_connections{${cache}} 1`)], alive, 1_000)
+  history.add([page(`tcp_open_total{${cache}} 1`, `tcp_open_connections{${cache}} 1`)], alive, 9_000)
+  t.match(edges(5_000), [{ to: 'cache', protocol: 'tcp', mtls: true, requests: 0, successRate: null }])
+  history.add([page(`tcp_open_total{${cache}} 1`, `tcp_open_connections{${cache}} 0`)], alive, 10_000)
+  t.same(edges(5_000), [])
+})
+
 test('increases, restarts and windows', async (t) => {
   const line = (value: number) => page(`response_total{${OUT},dst_pod="p1",classification="success"} ${value}`)
   const history = new MetricsHistory()

@@ -4,7 +4,7 @@
  */
 
 import { readSamples } from './prometheus-text.ts'
-import { isWanted, type Source, Totals } from './totals.ts'
+import { isWanted, OPEN_CONNECTIONS, type Source, Totals } from './totals.ts'
 
 /** Entries kept apart: with one scrape a second, ten minutes. */
 const MAX_ENTRIES = 600
@@ -20,14 +20,21 @@ export class MetricsHistory {
   readonly #entries: { readonly atMs: number; readonly totals: Totals }[] = []
   /** Last value of each series, by pod. */
   #last = new Map<string, Map<string, number>>()
+  /** What is open now: a connection that lasts is traffic, also in a minute in which none was opened. */
+  #open = new Totals()
 
   /** Takes in the pages of one scrape. Pods without a page keep their last values. */
   add(pages: readonly Page[], alive: ReadonlySet<string>, nowMs: number): void {
     const totals = new Totals()
+    this.#open = new Totals()
     for (const page of pages) {
       const before = this.#last.get(page.uid)
       const now = new Map<string, number>()
       for (const sample of readSamples(page.text, isWanted)) {
+        if (sample.name === OPEN_CONNECTIONS) {
+          this.#open.add(page, sample, sample.value)
+          continue
+        }
         const previous = before?.get(sample.series) ?? 0
         // A counter that fell began again: a restarted proxy.
         totals.add(page, sample, sample.value >= previous ? sample.value - previous : sample.value)
@@ -50,6 +57,7 @@ export class MetricsHistory {
     for (const entry of this.#entries) {
       if (entry.atMs > sinceMs) totals.addAll(entry.totals)
     }
+    totals.addAll(this.#open)
     return totals
   }
 }

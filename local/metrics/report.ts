@@ -58,7 +58,7 @@ export function successRateOf(rows: readonly EdgeRow[]): number | undefined {
 }
 
 function isActive(edge: EdgeTotals): boolean {
-  return isHttp(edge) || edge.connections.opened > 0
+  return isHttp(edge) || edge.connections.opened > 0 || edge.connections.open > 0
 }
 
 function isHttp(edge: EdgeTotals): boolean {

@@ -39,6 +39,8 @@ export interface EdgeTotals {
   readonly replicas: Map<string, number>
   readonly connections: {
     opened: number
+    /** Now, not over a time. */
+    open: number
     failed: number
     meshed: number
     plain: number
@@ -51,6 +53,9 @@ export interface Source {
   readonly workload: string
   readonly namespace: string
 }
+
+/** A gauge: its value counts, not its increase. */
+export const OPEN_CONNECTIONS = 'tcp_open_connections'
 
 const FAMILIES = new Set([
   'response_total',
@@ -65,6 +70,7 @@ const FAMILIES = new Set([
   'outbound_grpc_route_retry_requests_total',
   'tcp_open_total',
   'tcp_close_total',
+  OPEN_CONNECTIONS,
 ])
 
 export function isWanted(name: string): boolean {
@@ -127,6 +133,12 @@ export class Totals {
         else edge.connections.plain += increase
         count(edge.connections.replicas, labels.get('dst_pod') ?? labels.get('target_addr') ?? '', increase)
         return
+      case OPEN_CONNECTIONS:
+        if (labels.get('peer') !== 'dst') return
+        edge.connections.open += increase
+        if (labels.get('tls') === 'true') edge.connections.meshed += increase
+        else edge.connections.plain += increase
+        return
       case 'tcp_close_total':
         if (labels.get('peer') === 'dst' && (labels.get('errno') ?? '') !== '') edge.connections.failed += increase
         return
@@ -147,6 +159,7 @@ export class Totals {
       for (const [pod, requests] of each.replicas) count(edge.replicas, pod, requests)
       edge.connections.opened += each.connections.opened
       edge.connections.failed += each.connections.failed
+      edge.connections.open += each.connections.open
       edge.connections.meshed += each.connections.meshed
       edge.connections.plain += each.connections.plain
       for (const [pod, opened] of each.connections.replicas) count(edge.connections.replicas, pod, opened)
@@ -184,7 +197,7 @@ function emptyEdge(from: string, to: string): EdgeTotals {
     meshed: 0,
     plain: 0,
     replicas: new Map(),
-    connections: { opened: 0, failed: 0, meshed: 0, plain: 0, replicas: new Map() },
+    connections: { opened: 0, open: 0, failed: 0, meshed: 0, plain: 0, replicas: new Map() },
   }
 }
 
