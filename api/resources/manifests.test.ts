@@ -137,7 +137,12 @@ test('ServiceProfile', async (t) => {
     {
       name: 'look-around',
       spec: 'routes: [{ name: r, condition: { pathRegex: "/a(?=b)" } }]',
-      says: /look-around is not supported/,
+      says: /look-around and the like are not supported/,
+    },
+    {
+      name: 'what only a backtracking engine could run',
+      spec: 'routes: [{ name: r, condition: { pathRegex: "/(a)\\\\1" } }]',
+      says: /pathRegex: "\/\(a\).*1" is not a regular expression: "\\1" is not supported/,
     },
     {
       name: 'an unknown condition',

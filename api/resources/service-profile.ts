@@ -6,6 +6,7 @@
  */
 
 import { parseGoDurationMs } from '../duration.ts'
+import { compileAnchoredPattern } from '../regex.ts'
 import {
   array,
   boolean,
@@ -22,7 +23,6 @@ import {
   withDefault,
 } from './check.ts'
 import { type ObjectMeta, objectMeta } from './meta.ts'
-import { compileAnchoredRegex } from './path-regex.ts'
 
 export interface ServiceProfile {
   readonly apiVersion: string
@@ -85,12 +85,14 @@ const goDuration: Check<string> = (value, path, report) => {
 const pathRegex: Check<string> = (value, path, report) => {
   const source = string(value, path, report)
   if (source === undefined) return undefined
-  const compiled = compileAnchoredRegex(source)
-  if (compiled.kind === 'regex') return source
+  const pattern = compileAnchoredPattern(source)
+  if (!('problem' in pattern)) return source
+  // V8's reasons begin with a capital.
+  const reason = pattern.reason.charAt(0).toLowerCase() + pattern.reason.slice(1)
   return fail(
     report,
     path,
-    `${describe(source)} is not a regular expression: ${compiled.reason}; correct it or escape the character with \\`,
+    `${describe(source)} is not a regular expression: ${reason}; correct it or escape the character with \\`,
   )
 }
 

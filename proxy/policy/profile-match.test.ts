@@ -1,7 +1,7 @@
 import { test } from 'tap'
+import { compileAnchoredPattern } from '../../api/regex.ts'
 import { NO_PROFILE, type ProfileRoute, type RequestCondition, routesHttp, splitsOpaque } from './profile.ts'
 import { findProfileRoute, needsRequest } from './profile-match.ts'
-import { compileAnchoredPattern } from './regex.ts'
 
 function path(source: string): RequestCondition {
   const pattern = compileAnchoredPattern(source)

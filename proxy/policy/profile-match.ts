@@ -1,6 +1,7 @@
 /** Finds the service-profile route of a request: the first in the list whose condition holds. */
+
+import { matchesWhole } from '../../api/regex.ts'
 import type { Profile, ProfileRoute, RequestCondition } from './profile.ts'
-import { matchesWhole } from './regex.ts'
 
 /**
  * `undefined` when none matches: the request is served without retries and timeout, and is counted without a route.

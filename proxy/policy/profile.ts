@@ -1,6 +1,7 @@
 /** A service profile: routes with response classes, retries and timeouts, and traffic splits. Read-only data. */
+
+import type { RoutePattern } from '../../api/regex.ts'
 import type { EndpointMeta } from './endpoint.ts'
-import type { RoutePattern } from './regex.ts'
 import type { RetryBudgetParams } from './retry-budget.ts'
 
 export interface Profile {

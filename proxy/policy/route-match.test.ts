@@ -1,6 +1,6 @@
 import { test } from 'tap'
+import { compilePattern, type RoutePattern } from '../../api/regex.ts'
 import { defaultMeta } from './meta.ts'
-import { compilePattern, type RoutePattern } from './regex.ts'
 import type { HostMatch, NamedMatch, PathMatch, Route, RouteMatch } from './route.ts'
 import { compileRoutes, findHttpRule, hostOf, type RequestView } from './route-match.ts'
 

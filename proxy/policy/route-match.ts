@@ -3,7 +3,7 @@
  * most specific host, then for HTTP the longest path, most headers, most query parameters, a method; for gRPC the
  * longest service, the longest method, most headers. Ties go to the first in the list.
  */
-import { matchesWhole } from './regex.ts'
+import { matchesWhole } from '../../api/regex.ts'
 import type {
   HostMatch,
   NamedMatch,

@@ -2,8 +2,9 @@
  * Routes and what they match, shared by outbound and inbound policy, HTTPRoute and GRPCRoute.
  * Plain data; `route-match.ts` decides, and compiles a list of routes into the `RouteTable` it decides over.
  */
+
+import type { RoutePattern } from '../../api/regex.ts'
 import type { Meta } from './meta.ts'
-import type { RoutePattern } from './regex.ts'
 
 /** Hosts are in lower case and without a trailing dot. A suffix begins with a dot: `*.example.com` is `.example.com`. */
 export type HostMatch =

@@ -8,7 +8,7 @@ import type {
   QueryParamMatch,
 } from '../../../api/gen/http_route_pb.js'
 import { type HttpMethod, HttpMethod_Registered } from '../../../api/gen/http_types_pb.js'
-import { compilePattern, type RoutePattern } from '../../policy/regex.ts'
+import { compilePattern, type RoutePattern } from '../../../api/regex.ts'
 import type { HostMatch, NamedMatch, PathMatch, RouteMatch } from '../../policy/route.ts'
 import { Refused, required } from './refused.ts'
 

@@ -14,6 +14,7 @@ import type {
   Route as RouteMessage,
   WeightedDst,
 } from '../../../api/gen/destination_pb.js'
+import { compileAnchoredPattern } from '../../../api/regex.ts'
 import type {
   Profile,
   ProfileRoute,
@@ -22,7 +23,6 @@ import type {
   ResponseCondition,
   WeightedTarget,
 } from '../../policy/profile.ts'
-import { compileAnchoredPattern } from '../../policy/regex.ts'
 import type { RetryBudgetParams } from '../../policy/retry-budget.ts'
 import { destinationPath } from './distribution.ts'
 import { endpointOf, labelsOf } from './endpoint.ts'

@@ -55,6 +55,28 @@ test('a service profile path is trimmed and anchored at both ends', async (t) =>
   t.notOk(matchesWhole(pattern, 'x/a'))
 })
 
+test('paths as profiles have them', async (t) => {
+  const cases = [
+    { source: '/a/[^/]*', matches: ['/a/', '/a/b'], differs: ['/a/b/c', 'x/a/b'] },
+    { source: '^/a$', matches: ['/a'], differs: ['/ab'] },
+    { source: '/a|/b', matches: ['/a', '/b'], differs: ['/a/b', '/bc'] },
+    { source: '/books/\\d+\\.json', matches: ['/books/12.json'], differs: ['/books/x.json'] },
+    { source: '/a\\-b\\_c', matches: ['/a-b_c'], differs: ['/ab_c'] },
+    { source: '/[a\\-z]+', matches: ['/a-'], differs: ['/b'] },
+    { source: '(?i)/a', matches: ['/A'], differs: ['/b'] },
+    { source: '/(?P<id>\\d+)', matches: ['/7'], differs: ['/'] },
+  ]
+  for (const { source, matches, differs } of cases) {
+    const pattern = compileAnchoredPattern(source)
+    if ('problem' in pattern) {
+      t.fail(pattern.problem)
+      continue
+    }
+    for (const path of matches) t.ok(matchesWhole(pattern, path), `${source} matches ${path}`)
+    for (const path of differs) t.notOk(matchesWhole(pattern, path), `${source} does not match ${path}`)
+  }
+})
+
 test('what has no exact translation is refused with the source and the reason', async (t) => {
   const sources = [
     'a(?=b)',

@@ -1,6 +1,6 @@
 import { test } from 'tap'
-import { seededRandom } from '../wire/seeded-random.ts'
 import { fuzzRegex } from './regex.fuzz.ts'
+import { seededRandom } from './seeded-random.ts'
 
 test('regular expressions, 5,000 random sources', async (t) => {
   fuzzRegex(seededRandom(1), 5_000)
