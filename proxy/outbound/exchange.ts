@@ -14,20 +14,20 @@ import type { StreamError } from '../http/stream-error.ts'
 import type { ConnectError } from '../io/connector.ts'
 import { Carriage, type StreamWaiter } from '../io/http-clients.ts'
 import { backoffMs } from '../policy/backoff.ts'
-import { classify, isGrpcContentType, NO_GRPC_STATUS, parseGrpcStatus } from '../policy/classify.ts'
+import { isGrpcContentType, NO_GRPC_STATUS, parseGrpcStatus } from '../policy/classify.ts'
 import { applyRequestFilters, applyResponseFilters } from '../policy/filters.ts'
-import { isRetryableGrpcStatus, isRetryableStatus } from '../policy/outbound-policy.ts'
 import { requestUrl } from '../policy/request-view.ts'
 import { ERROR_NAMES, ErrorCode } from '../wire/connection-error.ts'
 import { Head, Version } from '../wire/head.ts'
 import { token } from '../wire/tokens.ts'
+import { Attempt } from './attempt.ts'
 import type { BackendWaiter } from './backend.ts'
 import type { OutboundContext } from './context.ts'
 import type { Endpoint } from './endpoint.ts'
 import { errors } from './errors.ts'
 import { HeldResponse } from './held-response.ts'
+import { asksForRetry, isSafeToRepeat, MAX_SAFE_RETRIES, SAFE_RETRY_BYTES } from './retry.ts'
 import type { BackendPlan, PlannedRoute, RoutePlan } from './route-plan.ts'
-import type { Ended } from './route-recorder.ts'
 
 const METHOD = token(':method')
 const CONTENT_TYPE = token('content-type')
@@ -38,15 +38,8 @@ const ORIG_PROTO = token('l5d-orig-proto')
 const PROXY_ERROR = token('l5d-proxy-error')
 const PROXY_CONNECTION = token('l5d-proxy-connection')
 
-const GRPC_UNKNOWN = 2
-/** Requests the endpoint has certainly not seen are sent again without asking anybody; so often at most. */
-const MAX_SAFE_RETRIES = 5
-/** Content kept for a safe retry; a longer request is sent once. */
-const SAFE_RETRY_BYTES = 65_536
 /** While nothing was sent the client has no credit for more than its window; a hard bound all the same. */
 const MAX_WAITING_BYTES = 1_048_576
-
-const IDEMPOTENT = new Set(['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS', 'TRACE'])
 
 export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter, StreamWaiter {
   readonly #context: OutboundContext
@@ -66,20 +59,14 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
   #upstream: ClientStream | undefined = undefined
   /** Whose response goes to the client: gets credit as the client takes it, also when the response has ended. */
   #source: ClientStream | undefined = undefined
-  #endpoint: Endpoint | undefined = undefined
   #backend: BackendPlan | undefined = undefined
-  #attemptAtMs = 0
+  /** The current attempt, and how many there were. */
+  readonly #current: Attempt
   #attempts = 0
   #safeRetries = 0
-  #latencyMs = -1
-  #status = 0
-  #grpcStatus = NO_GRPC_STATUS
   /** Content received from the client that was not credited back yet. */
   #uncreditedBytes = 0
   #isRequestEnded: boolean
-  #isLoadOpen = false
-  /** The current attempt probes an endpoint behind its tripped breaker. */
-  #isProbe = false
   #hasAnswered = false
   /** The response is complete and counted; the rest of the request still flows. */
   #isResponseDone = false
@@ -109,6 +96,7 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
     this.#isConnect = !isHttp2 && hasMethod(head, CONNECT)
     this.#isUpgrade = this.#isConnect || (!isHttp2 && head.isUpgrade)
     this.#requiredId = requiredId
+    this.#current = new Attempt(route.plan, this.#isGrpc, this.#startedAtMs)
     const isPooled = head.version !== Version.http10 && head.find(HOST) !== -1 && head.get(HOST) !== ''
     this.#carriage = isHttp2 ? Carriage.http2 : isPooled && !this.#isUpgrade ? Carriage.http1 : Carriage.http1Unpooled
     if (!isHttp2) dropHopByHop(head, this.#isUpgrade)
@@ -194,14 +182,8 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
     if (this.#requiredId !== undefined && this.#requiredId !== endpoint.meta.identity?.name) {
       return this.#fail(errors.requiredIdentity(this.#requiredId, endpoint.meta.identity?.name))
     }
-    this.#endpoint = endpoint
     this.#attempts++
-    this.#attemptAtMs = nowMs
-    this.#isLoadOpen = true
-    this.#isProbe = endpoint.begin(nowMs)
-    endpoint.metrics.onRequest()
-    this.#plan.recorder.onAttempt()
-    this.#backend?.recorder?.onRequest()
+    this.#current.begin(endpoint, this.#backend, nowMs)
     const isUpgraded = this.#carriage !== Carriage.http2 && endpoint.isUpgradeable && !this.#isUpgrade
     const carriage = isUpgraded ? Carriage.http2 : this.#carriage
     if (isUpgraded) this.#markOrigProto(head)
@@ -298,7 +280,7 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
     if (this.isAbandoned) return
     this.#dropPendingHead()
     // Nothing was sent: another endpoint may well work.
-    this.#endAttempt('unclassified')
+    this.#current.end('unclassified', false, this.#context.nowMs())
     if (this.#retrySafely()) return
     this.#fail(error.kind === 'timeout' ? errors.connectTimeout(error.message) : errors.endpointIo(error.message))
   }
@@ -344,7 +326,7 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
     const upstream = this.#upstream
     this.#upstream = undefined
     const nowMs = this.#context.nowMs()
-    if (!this.#isResponseDone && (this.#status !== 0 || this.#isLoadOpen))
+    if (!this.#isResponseDone && this.#current.hasBegun)
       this.#finish(`h2(${ERROR_NAMES[error.code] ?? 'CANCEL'})`, nowMs, true)
     this.#release()
     upstream?.reset(ErrorCode.cancel)
@@ -365,11 +347,11 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
   onResponseHead(head: Head, endStream: boolean): void {
     if (this.isAbandoned) return
     this.#idleTimer?.refresh()
-    this.#status = head.status
+    this.#current.status = head.status
     const grpcStatus = this.#isGrpc ? head.get(GRPC_STATUS) : undefined
-    if (grpcStatus !== undefined) this.#grpcStatus = parseGrpcStatus(grpcStatus)
+    if (grpcStatus !== undefined) this.#current.grpcStatus = parseGrpcStatus(grpcStatus)
     if (this.#mayRetry()) {
-      if (this.#isRetryableEnd(endStream)) {
+      if (this.#asksForRetry(endStream)) {
         if (this.#retry()) return
       } else if (this.#isGrpc && !endStream && this.#canReplay()) {
         // The verdict may stand in trailers right behind one message: hold back what came so far.
@@ -412,7 +394,7 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
     if (this.isAbandoned) return
     this.#idleTimer?.refresh()
     const upstream = this.#upstream
-    if (this.#latencyMs === -1) this.#onFirstByte(this.#context.nowMs())
+    if (!this.#current.hasFirstByte) this.#current.onFirstByte(this.#context.nowMs())
     if (this.#held !== undefined) {
       if (!endStream && this.#held.push(buf, start, end)) return
       this.#forwardHeld()
@@ -425,10 +407,10 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
   onResponseTrailers(trailers: Head): void {
     if (this.isAbandoned) return
     const grpcStatus = trailers.get(GRPC_STATUS)
-    if (grpcStatus !== undefined) this.#grpcStatus = parseGrpcStatus(grpcStatus)
-    if (this.#latencyMs === -1) this.#onFirstByte(this.#context.nowMs())
+    if (grpcStatus !== undefined) this.#current.grpcStatus = parseGrpcStatus(grpcStatus)
+    if (!this.#current.hasFirstByte) this.#current.onFirstByte(this.#context.nowMs())
     if (this.#held !== undefined) {
-      if (this.#isRetryableEnd(true) && this.#retry()) return
+      if (this.#asksForRetry(true) && this.#retry()) return
       this.#forwardHeld()
     }
     this.#complete()
@@ -442,12 +424,10 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
       this.#release()
       return this.#resetClient(error.code)
     }
-    this.#endAttempt(
-      error.kind === 'connection' || error.kind === 'stale'
-        ? 'unclassified'
-        : `h2(${ERROR_NAMES[error.code] ?? error.code})`,
-    )
-    if (!this.#hasAnswered && this.#isSafeToRepeat(error) && this.#retrySafely()) return
+    const isLost = error.kind === 'connection' || error.kind === 'stale'
+    const reason = isLost ? 'unclassified' : `h2(${ERROR_NAMES[error.code] ?? error.code})`
+    this.#current.end(reason, false, this.#context.nowMs())
+    if (!this.#hasAnswered && isSafeToRepeat(error, this.#record?.head.get(METHOD) ?? '') && this.#retrySafely()) return
     if (this.#hasAnswered) return this.#breakResponse(error)
     if (this.#downstream.version === Version.http2 && error.kind === 'reset') {
       this.#release()
@@ -470,15 +450,8 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
     return this.#record?.isComplete === true && this.#isRequestEnded
   }
 
-  /** Whether what is known of the response asks for another attempt; `isEnd`: its status is final. */
-  #isRetryableEnd(isEnd: boolean): boolean {
-    const retry = this.#plan.retry!
-    if (retry.kind === 'policy') {
-      if (this.#grpcStatus !== NO_GRPC_STATUS) return isRetryableGrpcStatus(retry.policy, this.#grpcStatus)
-      return isRetryableStatus(retry.policy, this.#status)
-    }
-    if (this.#isGrpc && this.#grpcStatus === NO_GRPC_STATUS && !isEnd && this.#status === 200) return false
-    return classify(this.#status, this.#isGrpc, this.#grpcStatus, this.#plan.responseClasses) === 'failure'
+  #asksForRetry(isEnd: boolean): boolean {
+    return asksForRetry(this.#plan.retry!, this.#current, this.#isGrpc, isEnd)
   }
 
   /** Gives up the current attempt for another one; false when that is not allowed. */
@@ -498,7 +471,7 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
     this.#plan.recorder.onRetry()
     const upstream = this.#upstream
     this.#upstream = undefined
-    this.#endAttempt('')
+    this.#current.end('', false, nowMs)
     upstream?.reset(ErrorCode.cancel)
     this.#held = undefined
     const delayMs =
@@ -513,11 +486,6 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
     return true
   }
 
-  #isSafeToRepeat(error: StreamError): boolean {
-    if (error.isUnprocessed) return true
-    return error.kind === 'stale' && IDEMPOTENT.has(this.#record?.head.get(METHOD) ?? '')
-  }
-
   /** Another attempt for a request that no application has seen. */
   #retrySafely(): boolean {
     if (this.#safeRetries >= MAX_SAFE_RETRIES || this.#record === undefined || !this.#record.isComplete) return false
@@ -530,9 +498,7 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
     this.#clearTryTimer()
     const head = scratch
     head.copyFrom(this.#record!.head)
-    this.#latencyMs = -1
-    this.#status = 0
-    this.#grpcStatus = NO_GRPC_STATUS
+    this.#current.reset()
     this.#attempt(head, this.#context.nowMs())
   }
 
@@ -554,7 +520,7 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
     if (this.isAbandoned) return
     const upstream = this.#upstream
     this.#upstream = undefined
-    if (this.#isLoadOpen || this.#status !== 0) this.#endAttempt('timeout')
+    if (this.#current.hasBegun) this.#current.end('timeout', false, this.#context.nowMs())
     upstream?.reset(ErrorCode.cancel)
     if (this.#hasAnswered) {
       this.#release()
@@ -571,7 +537,7 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
       this.#plan.retry?.kind === 'policy' &&
       this.#attempts <= this.#plan.retry.policy.maxRetries
     ) {
-      this.#status = 0
+      this.#current.status = 0
       this.#retry()
       return
     }
@@ -587,18 +553,11 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
 
   // ── The end ──
 
-  #onFirstByte(nowMs: number): void {
-    this.#latencyMs = nowMs - this.#attemptAtMs
-    if (!this.#isLoadOpen) return
-    this.#isLoadOpen = false
-    this.#endpoint!.load.firstByte(this.#latencyMs, nowMs)
-  }
-
   /** The response ended in order. */
   #complete(): void {
     const nowMs = this.#context.nowMs()
-    if (this.#latencyMs === -1) this.#onFirstByte(nowMs)
-    if (this.#attempts > 1 && this.#plan.retry !== undefined && !this.#isRetryableEnd(true))
+    if (!this.#current.hasFirstByte) this.#current.onFirstByte(nowMs)
+    if (this.#attempts > 1 && this.#plan.retry !== undefined && !this.#asksForRetry(true))
       this.#plan.recorder.onRetrySuccess()
     this.#finish('', nowMs)
     if (this.#isRequestEnded || (this.#downstream.version !== Version.http2 && !this.#isTunnel)) {
@@ -616,7 +575,7 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
 
   /** The response broke off behind its head. */
   #breakResponse(error: StreamError): void {
-    this.#plan.recorder.onResponse(this.#ended('unclassified', this.#context.nowMs()))
+    this.#plan.recorder.onResponse(this.#current.ended('unclassified', this.#context.nowMs()))
     this.#release()
     if (this.#isGrpc && error.kind !== 'reset')
       return endWithError(this.#downstream, errors.endpointIo(error.message), true)
@@ -629,55 +588,19 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
     this.#source?.reset(ErrorCode.cancel)
   }
 
-  /** Counts the attempt that ended; the request as a whole may go on. */
-  #endAttempt(
-    error: string,
-    isGivenUp = false,
-    nowMs = this.#context.nowMs(),
-    ended = this.#ended(error, nowMs),
-  ): void {
-    const endpoint = this.#endpoint
-    if (endpoint === undefined) return
-    if (this.#isLoadOpen) {
-      this.#isLoadOpen = false
-      endpoint.load.failed(nowMs - this.#attemptAtMs, nowMs)
-    }
-    endpoint.metrics.onResponse(ended.status, ended.classification, ended.grpcStatus, ended.error, ended.latencyMs)
-    this.#plan.recorder.onAttemptResponse(ended)
-    this.#backend?.recorder?.onResponse(ended)
-    endpoint.ended(this.#isProbe, isGivenUp ? undefined : ended.classification, nowMs)
-    this.#endpoint = undefined
-  }
-
   /** Counts the attempt and the request. */
   #finish(error: string, nowMs: number, isGivenUp = false): void {
-    const ended = this.#ended(error, nowMs)
-    this.#endAttempt(error, isGivenUp, nowMs, ended)
+    const ended = this.#current.ended(error, nowMs)
+    this.#current.end(error, isGivenUp, nowMs, ended)
     this.#plan.recorder.onResponse(ended)
-  }
-
-  #ended(error: string, nowMs: number): Ended {
-    const isFailure =
-      error !== '' || classify(this.#status, this.#isGrpc, this.#grpcStatus, this.#plan.responseClasses) === 'failure'
-    const elapsedMs = nowMs - this.#attemptAtMs
-    return {
-      status: this.#status,
-      classification: isFailure ? 'failure' : 'success',
-      // A gRPC stream that ended in order without a status is recorded as UNKNOWN, and as a success (facts: classification).
-      grpcStatus: this.#isGrpc && error === '' && this.#grpcStatus === NO_GRPC_STATUS ? GRPC_UNKNOWN : this.#grpcStatus,
-      error,
-      latencyMs: this.#latencyMs === -1 ? elapsedMs : this.#latencyMs,
-      durationMs: nowMs - this.#startedAtMs,
-      isGrpc: this.#isGrpc,
-    }
   }
 
   /** Answers with an error of the proxy and counts it. */
   #fail(error: ProxyError): void {
     this.#context.onError(error)
-    this.#status = error.status
-    this.#grpcStatus = this.#isGrpc ? error.grpcCode : NO_GRPC_STATUS
-    this.#plan.recorder.onResponse(this.#ended('', this.#context.nowMs()))
+    this.#current.status = error.status
+    this.#current.grpcStatus = this.#isGrpc ? error.grpcCode : NO_GRPC_STATUS
+    this.#plan.recorder.onResponse(this.#current.ended('', this.#context.nowMs()))
     this.#answer(error)
   }
 

@@ -1,0 +1,110 @@
+/**
+ * One attempt of a request at one endpoint: what is known of its response, and what the endpoint's load estimate, breaker
+ * and counters hear of it. Each of them hears of its end exactly once.
+ */
+import { type Classification, classify, NO_GRPC_STATUS } from '../policy/classify.ts'
+import type { Endpoint } from './endpoint.ts'
+import type { BackendPlan, RoutePlan } from './route-plan.ts'
+import type { Ended } from './route-recorder.ts'
+
+const GRPC_UNKNOWN = 2
+
+export class Attempt {
+  readonly #plan: RoutePlan
+  readonly #isGrpc: boolean
+  readonly #requestedAtMs: number
+  #backend: BackendPlan | undefined = undefined
+  #endpoint: Endpoint | undefined = undefined
+  /** It probes an endpoint behind its tripped breaker. */
+  #isProbe = false
+  /** The endpoint's load still counts this attempt as waiting for an answer. */
+  #isLoadOpen = false
+  #sentAtMs: number
+  #latencyMs = -1
+  /** 0 before the response head. */
+  status = 0
+  grpcStatus = NO_GRPC_STATUS
+
+  /** @param requestedAtMs when the application sent the request */
+  constructor(plan: RoutePlan, isGrpc: boolean, requestedAtMs: number) {
+    this.#plan = plan
+    this.#isGrpc = isGrpc
+    this.#requestedAtMs = requestedAtMs
+    this.#sentAtMs = requestedAtMs
+  }
+
+  /** Something happened that counts: it was sent, or a head came. */
+  get hasBegun(): boolean {
+    return this.#isLoadOpen || this.status !== 0
+  }
+
+  get hasFirstByte(): boolean {
+    return this.#latencyMs !== -1
+  }
+
+  /** Forgets the last attempt's response; the same object serves all attempts of a request. */
+  reset(): void {
+    this.#latencyMs = -1
+    this.status = 0
+    this.grpcStatus = NO_GRPC_STATUS
+  }
+
+  /** The request goes to `endpoint`. */
+  begin(endpoint: Endpoint, backend: BackendPlan | undefined, nowMs: number): void {
+    this.#endpoint = endpoint
+    this.#backend = backend
+    this.#sentAtMs = nowMs
+    this.#isLoadOpen = true
+    this.#isProbe = endpoint.begin(nowMs)
+    endpoint.metrics.onRequest()
+    this.#plan.recorder.onAttempt()
+    backend?.recorder?.onRequest()
+  }
+
+  /** The first content of the response, or its end when it has none: the latency that counts. */
+  onFirstByte(nowMs: number): void {
+    this.#latencyMs = nowMs - this.#sentAtMs
+    if (!this.#isLoadOpen) return
+    this.#isLoadOpen = false
+    this.#endpoint!.load.firstByte(this.#latencyMs, nowMs)
+  }
+
+  /** Classification of what has come so far. */
+  classify(): Classification {
+    return classify(this.status, this.#isGrpc, this.grpcStatus, this.#plan.responseClasses)
+  }
+
+  /**
+   * Counts the attempt at its endpoint; nothing where it never got one.
+   *
+   * @param error '' when the response ended in order; see `Ended`
+   * @param isGivenUp the client gave the request up, which says nothing about the endpoint
+   */
+  end(error: string, isGivenUp: boolean, nowMs: number, ended = this.ended(error, nowMs)): void {
+    const endpoint = this.#endpoint
+    if (endpoint === undefined) return
+    this.#endpoint = undefined
+    if (this.#isLoadOpen) {
+      this.#isLoadOpen = false
+      endpoint.load.failed(nowMs - this.#sentAtMs, nowMs)
+    }
+    endpoint.metrics.onResponse(ended.status, ended.classification, ended.grpcStatus, ended.error, ended.latencyMs)
+    this.#plan.recorder.onAttemptResponse(ended)
+    this.#backend?.recorder?.onResponse(ended)
+    endpoint.ended(this.#isProbe, isGivenUp ? undefined : ended.classification, nowMs)
+  }
+
+  /** What is counted of it, at its endpoint and for the request. */
+  ended(error: string, nowMs: number): Ended {
+    return {
+      status: this.status,
+      classification: error === '' ? this.classify() : 'failure',
+      // A gRPC stream that ended in order without a status is recorded as UNKNOWN, and as a success (facts: classification).
+      grpcStatus: this.#isGrpc && error === '' && this.grpcStatus === NO_GRPC_STATUS ? GRPC_UNKNOWN : this.grpcStatus,
+      error,
+      latencyMs: this.#latencyMs === -1 ? nowMs - this.#sentAtMs : this.#latencyMs,
+      durationMs: nowMs - this.#requestedAtMs,
+      isGrpc: this.#isGrpc,
+    }
+  }
+}

@@ -1,0 +1,31 @@
+/** Which responses and failures ask for another attempt. Decisions only; `exchange.ts` makes the attempt. */
+import type { StreamError } from '../http/stream-error.ts'
+import { NO_GRPC_STATUS } from '../policy/classify.ts'
+import { isRetryableGrpcStatus, isRetryableStatus } from '../policy/outbound-policy.ts'
+import type { Attempt } from './attempt.ts'
+import type { RetryPlan } from './route-plan.ts'
+
+/** Requests the endpoint has certainly not seen are sent again without asking anybody; so often at most. */
+export const MAX_SAFE_RETRIES = 5
+/** Content kept for a safe retry; a longer request is sent once. */
+export const SAFE_RETRY_BYTES = 65_536
+
+/** RFC 9110 §9.2.2. */
+const IDEMPOTENT = new Set(['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS', 'TRACE'])
+
+/** Whether what is known of the response asks for another attempt; `isEnd`: its status is final. */
+export function asksForRetry(retry: RetryPlan, attempt: Attempt, isGrpc: boolean, isEnd: boolean): boolean {
+  const { status, grpcStatus } = attempt
+  if (retry.kind === 'policy') {
+    if (grpcStatus !== NO_GRPC_STATUS) return isRetryableGrpcStatus(retry.policy, grpcStatus)
+    return isRetryableStatus(retry.policy, status)
+  }
+  // A gRPC verdict stands in the trailers.
+  if (isGrpc && grpcStatus === NO_GRPC_STATUS && !isEnd && status === 200) return false
+  return attempt.classify() === 'failure'
+}
+
+/** Whether no application has seen a request that failed so, or may see it twice (RFC 9110 §9.2.2). */
+export function isSafeToRepeat(error: StreamError, method: string): boolean {
+  return error.isUnprocessed || (error.kind === 'stale' && IDEMPOTENT.has(method))
+}
