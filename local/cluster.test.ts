@@ -82,7 +82,7 @@ test('a cluster of unmeshed pods', { skip, timeout: 110_000 }, async (t) => {
   cluster.start()
   await eventually(() => readyPods('web') === 3 && readyPods('client') === 1, 'the pods become ready')
 
-  t.match(cluster.stderr, /web\.yaml:\d+: .*image: is ignored/, 'what is ignored is said')
+  await eventually(() => /web\.yaml:\d+: .*image: is ignored/.test(cluster.stderr), 'what is ignored is said')
   const askedFrom = (url: string) =>
     new Set(
       cluster
