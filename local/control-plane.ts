@@ -23,7 +23,7 @@ async function main(): Promise<void> {
   })
   const file = (name: string) => join(values.directory, name)
   const pem = (name: string): PemSource => ({ pem: readFileSync(file(name), 'utf8'), from: name })
-  const log = pino({ name: 'weft-control' }, pino.destination(2))
+  const log = pino({ name: 'weft-control' }, pino.destination({ dest: 2, sync: true }))
   const issuer = await loadIssuer(
     { certificate: pem(ControlFile.certificate), privateKey: pem(ControlFile.key), anchors: pem(ControlFile.anchors) },
     Date.now(),
