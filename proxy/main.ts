@@ -1,6 +1,7 @@
 /** The proxy's entry: environment in, exit code out. 64: the configuration is wrong; 1: it could not start. */
+import { tokenProblem } from './assembly/control.ts'
 import { describeProblems, readConfig } from './config/config.ts'
-import { type RunningProxy, startProxy, tokenProblem } from './proxy.ts'
+import { type RunningProxy, startProxy } from './proxy.ts'
 import { Logger, startLogger } from './telemetry/log.ts'
 
 const EX_USAGE = 64

@@ -1,0 +1,96 @@
+/** The inbound direction put together: policies of the pod's ports, clients of the application, mesh TLS, the listener. */
+import { hasPort } from '../../api/port-set.ts'
+import type { InboundConfig } from '../config/inbound.ts'
+import { AccessLog } from '../inbound/access-log.ts'
+import { AppClients } from '../inbound/app-clients.ts'
+import { AppConnector } from '../inbound/app-connector.ts'
+import { InboundListener } from '../inbound/listener.ts'
+import { PortPolicies } from '../inbound/port-policies.ts'
+import { InboundMetrics } from '../inbound/telemetry.ts'
+import { HttpClients } from '../io/http-clients.ts'
+import { destinationOf } from '../io/kernel-socket.ts'
+import { listen } from '../io/listen.ts'
+import { MeshTlsServer } from '../io/tls.ts'
+import { defaultServer, type InboundServer } from '../policy/inbound-policy.ts'
+import type { Control } from './control.ts'
+import type { Direction, Surroundings } from './direction.ts'
+
+export function assembleInbound(
+  { config: { inbound: config }, log, families, nowMs }: Surroundings,
+  { certifier, discovery }: Control,
+): Direction {
+  const telemetry = new InboundMetrics(families)
+  const tls = new MeshTlsServer({ localName: certifier.localName, withAlpn: false })
+  const directTls = new MeshTlsServer({ localName: certifier.localName, withAlpn: true })
+  certifier.onContext((context) => {
+    tls.setContext(context)
+    directTls.setContext(context)
+  })
+  const policies = new PortPolicies(discovery, config.discoveryIdleMs, (port) => serverByDefault(config, port))
+  const appConnector = (ip: string, port: number) => new AppConnector(ip, port, config.connectTimeoutMs, telemetry.app)
+  const apps = new AppClients((ip, port) => newAppClients(config, appConnector(ip, port), nowMs))
+  const listener = new InboundListener(
+    {
+      port: config.listen.port,
+      localName: certifier.localName,
+      detectTimeoutMs: config.detectTimeoutMs,
+      keepAliveMs: config.accept.keepAliveMs,
+      maxInFlight: config.maxInFlight,
+      inboundIps: config.ips,
+      http: { http2: config.http2Server, maxHeadBytes: config.http2Server.maxHeaderListBytes },
+    },
+    {
+      originalDestination: destinationOf,
+      policies,
+      tls,
+      directTls,
+      appConnector,
+      appClients: (ip, port) => apps.get(ip, port),
+      telemetry,
+      log: log.child('inbound'),
+      accessLog:
+        config.accessLog && new AccessLog(config.accessLog, (line) => void process.stderr.write(line), nowMs, Date.now),
+      nowMs,
+      random: Math.random,
+    },
+  )
+
+  return {
+    async listen() {
+      for (const port of config.ports) policies.watchAlways(port)
+      await listen(listener.server, config.listen)
+    },
+    get connectionCount() {
+      return listener.connectionCount
+    },
+    tick(at) {
+      listener.tick(at)
+      apps.tick(at)
+    },
+    shutdown: () => listener.shutdown(),
+    destroy: () => listener.destroy(),
+    close() {
+      policies.closeAll()
+      apps.close()
+    },
+  }
+}
+
+/** The policy of a port of which the control plane has not said anything yet. */
+function serverByDefault(config: InboundConfig, port: number): InboundServer {
+  const isOpaque = hasPort(config.opaquePorts, port)
+  return defaultServer(config.defaultPolicy, isOpaque, config.clusterNetworks, config.detectTimeoutMs)
+}
+
+function newAppClients(config: InboundConfig, connector: AppConnector, nowMs: () => number): HttpClients {
+  const http = {
+    http1: {
+      maxHeadBytes: config.http2Client.maxHeaderListBytes,
+      maxIdle: config.maxIdlePerEndpoint,
+      idleTimeoutMs: config.http1PoolIdleMs,
+    },
+    http2: config.http2Client,
+    backoff: config.connectBackoff,
+  }
+  return new HttpClients(connector, http, nowMs, Math.random, () => {})
+}

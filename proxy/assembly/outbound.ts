@@ -1,0 +1,74 @@
+/** The outbound direction put together: targets, the backends they share, the listeners. */
+import { destinationOf } from '../io/kernel-socket.ts'
+import { listen } from '../io/listen.ts'
+import { BackendCache } from '../outbound/backend-cache.ts'
+import { OutboundListener } from '../outbound/listener.ts'
+import { Target } from '../outbound/target.ts'
+import { TargetCache } from '../outbound/target-cache.ts'
+import { OutboundMetrics } from '../outbound/telemetry.ts'
+import { ipOf, isInNetworks } from '../policy/network.ts'
+import { backendFactory } from './backend.ts'
+import type { Control } from './control.ts'
+import type { Direction, Surroundings } from './direction.ts'
+
+export function assembleOutbound(surroundings: Surroundings, control: Control): Direction {
+  const { registry, families, log, nowMs } = surroundings
+  const { outbound: config } = surroundings.config
+  const { profileNetworks } = surroundings.config.control
+  const { discovery } = control
+  const telemetry = new OutboundMetrics(families)
+  const backends = new BackendCache(config.discoveryIdleMs, backendFactory(surroundings, control, telemetry))
+  registry.onCollect(() => telemetry.collectBackends(backends.backends))
+
+  const routing = { cache: backends, recorders: telemetry, random: Math.random, nowMs }
+  const targets = new TargetCache(config.discoveryIdleMs, (ip, port) => {
+    const target = new Target(ip, port, routing)
+    const address = ipOf(ip)
+    const isProfiled = address !== undefined && isInNetworks(profileNetworks, address)
+    target.start(discovery, ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`, isProfiled)
+    return target
+  })
+
+  const newListener = () =>
+    new OutboundListener(
+      {
+        detectTimeoutMs: config.detectTimeoutMs,
+        failFastTimeoutMs: config.httpQueue.failFastMs,
+        isInformational: config.isInformational,
+        maxInFlight: config.maxInFlight,
+        http: { http2: config.http2Server, maxHeadBytes: config.http2Server.maxHeaderListBytes },
+      },
+      {
+        originalDestination: destinationOf,
+        targets,
+        telemetry,
+        log: log.child('outbound'),
+        nowMs,
+        random: Math.random,
+      },
+    )
+  const listeners = config.listen.map((address) => ({ address, listener: newListener() }))
+
+  return {
+    async listen() {
+      for (const { address, listener } of listeners) await listen(listener.server, address)
+    },
+    get connectionCount() {
+      return listeners.reduce((sum, { listener }) => sum + listener.connectionCount, 0)
+    },
+    tick(at) {
+      for (const { listener } of listeners) listener.tick(at)
+      backends.tick(at)
+    },
+    shutdown() {
+      for (const { listener } of listeners) listener.shutdown()
+    },
+    destroy() {
+      for (const { listener } of listeners) listener.destroy()
+    },
+    close() {
+      targets.closeAll()
+      backends.closeAll()
+    },
+  }
+}
