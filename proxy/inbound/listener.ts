@@ -1,24 +1,21 @@
 /**
- * Accepts what the pod receives: finds where it was going, terminates mesh TLS, applies the port's policy and hands over
- * to HTTP or to raw bytes.
+ * Accepts what the pod receives: finds where it was going, terminates mesh TLS, detects the protocol where the port's
+ * policy does not say it, and hands over to HTTP or to raw bytes.
  */
 import { createServer, type Server, type Socket } from 'node:net'
-import type { TLSSocket } from 'node:tls'
-import type { Connector } from '../io/connector.ts'
 import type { HttpClients } from '../io/http-clients.ts'
 import { sniff } from '../io/sniff.ts'
 import { SocketTransport } from '../io/socket-transport.ts'
-import { splice } from '../io/splice.ts'
 import type { MeshTlsServer } from '../io/tls.ts'
-import { authorize, type Client, type ClientTls } from '../policy/authorization.ts'
 import type { InboundServer } from '../policy/inbound-policy.ts'
 import { describeMeta } from '../policy/meta.ts'
-import { type Ip, ipOf } from '../policy/network.ts'
-import type { Logger } from '../telemetry/log.ts'
+import { ipOf } from '../policy/network.ts'
 import { readClientHello } from '../wire/client-hello.ts'
 import { detectHttp } from '../wire/detect.ts'
-import { parseTransportHeader, type TransportHeader } from '../wire/transport-header.ts'
 import type { AccessLog } from './access-log.ts'
+import { type Accepted, type Address, clientOf, type TlsState } from './connection.ts'
+import { DirectConnections, type DirectDeps, type DirectTelemetry } from './direct.ts'
+import { type ForwardDeps, type ForwardTelemetry, forward } from './forward.ts'
 import {
   type HttpServerConfig,
   InboundHttp,
@@ -27,38 +24,15 @@ import {
   type ServedConnection,
   serveHttp,
 } from './http.ts'
-import type { PortPolicies, PortPolicy, Recheckable } from './port-policies.ts'
 
-/** What a connection looked like on the outside, for counters. */
-export type TlsState =
-  | { readonly kind: 'mesh'; readonly identity: string | undefined }
-  | { readonly kind: 'none'; readonly reason: 'no_tls_from_remote' | 'loopback' | 'port_skipped' }
-  | { readonly kind: 'opaque'; readonly sni: string }
-
-export interface InboundTelemetry {
+export interface InboundTelemetry extends DirectTelemetry, ForwardTelemetry {
   /** Counters of HTTP requests to one address from one kind of client. */
   recorders(target: Address, tls: TlsState): InboundRecorders
-  accepted(transport: SocketTransport, target: Address, tls: TlsState, server: InboundServer): void
-  tcpAllowed(
-    target: Address,
-    tls: TlsState,
-    server: InboundServer,
-    authorization: NonNullable<ReturnType<typeof authorize>>,
-  ): void
-  tcpDenied(target: Address, tls: TlsState, server: InboundServer): void
-  tcpTerminated(target: Address, tls: TlsState, server: InboundServer): void
-  tcpError(target: Address, error: string): void
-  transportHeader(session: 'http/1' | 'http/2' | '', port: number, clientId: string): void
   detected(
     server: InboundServer,
     result: 'http/1' | 'http/2' | 'not_http' | 'read_timeout' | 'error',
     seconds: number,
   ): void
-}
-
-export interface Address {
-  readonly ip: string
-  readonly port: number
 }
 
 export interface InboundListenerConfig {
@@ -73,16 +47,12 @@ export interface InboundListenerConfig {
   readonly http: HttpServerConfig
 }
 
-export interface InboundDeps {
+export interface InboundDeps extends DirectDeps, ForwardDeps {
   readonly originalDestination: (socket: Socket) => Address | undefined
-  readonly policies: PortPolicies
   readonly tls: MeshTlsServer
-  readonly directTls: MeshTlsServer
-  /** Connections and HTTP clients to the application on one of the pod's own addresses. */
-  readonly appConnector: (ip: string, port: number) => Connector
+  /** HTTP clients of the application on one of the pod's own addresses. */
   readonly appClients: (ip: string, port: number) => HttpClients
   readonly telemetry: InboundTelemetry
-  readonly log: Logger
   readonly accessLog: AccessLog | undefined
   readonly nowMs: () => number
   readonly random: () => number
@@ -94,15 +64,6 @@ type Hello =
   | { readonly kind: 'foreign'; readonly sni: string }
   | { readonly kind: 'no-sni' }
 
-/** One accepted connection on its way to being served. */
-interface Accepted {
-  readonly target: Address
-  readonly remoteIp: Ip
-  readonly policy: PortPolicy
-  tls: ClientTls
-  state: TlsState
-}
-
 export class InboundListener {
   readonly #config: InboundListenerConfig
   readonly #deps: InboundDeps
@@ -110,11 +71,17 @@ export class InboundListener {
   readonly #served = new Set<ServedConnection>()
   readonly #sockets = new Set<Socket>()
   readonly #inFlight: InFlight
+  readonly #direct: DirectConnections
 
   constructor(config: InboundListenerConfig, deps: InboundDeps) {
     this.#config = config
     this.#deps = deps
     this.#inFlight = { count: 0, max: config.maxInFlight }
+    this.#direct = new DirectConnections(config, deps, {
+      forward: (socket, accepted) => forward(socket, accepted, deps),
+      serveHttp: (socket, accepted, isHttp2) => this.#serveHttp(socket, accepted, isHttp2),
+      refuseTls: (original, error) => this.#refuseTls(original, error),
+    })
     const keepAlive =
       config.keepAliveMs === undefined ? {} : { keepAlive: true, keepAliveInitialDelay: config.keepAliveMs }
     this.#server = createServer({ allowHalfOpen: true, noDelay: true, ...keepAlive }, (socket) => this.#accept(socket))
@@ -161,7 +128,7 @@ export class InboundListener {
       socket.destroy()
       return
     }
-    if (original.port === port) return this.#acceptDirect(socket, original, remoteIp)
+    if (original.port === port) return this.#direct.accept(socket, original, remoteIp)
     const policy = this.#deps.policies.acquire(original.port)
     socket.once('close', () => this.#deps.policies.release(policy))
     const accepted: Accepted = {
@@ -173,7 +140,7 @@ export class InboundListener {
     }
     if (policy.server.protocol.kind === 'opaque') {
       accepted.state = { kind: 'none', reason: 'port_skipped' }
-      return this.#forward(socket, accepted)
+      return forward(socket, accepted, this.#deps)
     }
     this.#detectTls(socket, accepted)
   }
@@ -208,7 +175,7 @@ export class InboundListener {
       if (hello.kind === 'own') return this.#terminate(socket, accepted)
       if (hello.kind === 'foreign') {
         accepted.state = { kind: 'opaque', sni: hello.sni }
-        return this.#forward(socket, accepted)
+        return forward(socket, accepted, this.#deps)
       }
       this.#serve(socket, accepted)
     })
@@ -232,89 +199,6 @@ export class InboundListener {
     this.#deps.telemetry.tcpError(target, 'i/o')
   }
 
-  // ── Direct connections: mesh TLS with a transport header ──
-
-  #acceptDirect(socket: Socket, original: Address, remoteIp: Ip): void {
-    this.#deps.directTls.accept(
-      socket,
-      undefined,
-      (tlsSocket, client) => {
-        if (client.kind !== 'meshTls') {
-          this.#deps.log.info(`inbound ${original.ip}:${original.port}: a client without identity was refused`)
-          this.#deps.telemetry.tcpError(original, 'unexpected')
-          tlsSocket.on('error', () => {})
-          tlsSocket.destroy()
-          return
-        }
-        this.#readHeader(tlsSocket, original, remoteIp, client)
-      },
-      (error) => this.#refuseTls(original, error),
-    )
-  }
-
-  #readHeader(
-    socket: TLSSocket,
-    original: Address,
-    remoteIp: Ip,
-    client: { readonly kind: 'meshTls'; readonly identity: string },
-  ): void {
-    type Parsed = { readonly header: TransportHeader; readonly consumed: number } | { readonly problem: string }
-    const decide = (buf: Buffer): Parsed | undefined => {
-      try {
-        return parseTransportHeader(buf, 0, buf.length)
-      } catch (error) {
-        return { problem: (error as Error).message }
-      }
-    }
-    socket.on('error', () => {})
-    sniff<Parsed>(socket, this.#config.detectTimeoutMs, decide, ({ outcome }) => {
-      const parsed =
-        outcome.kind === 'decided'
-          ? outcome.value
-          : {
-              problem:
-                outcome.kind === 'timeout' ? 'no transport header in time' : 'closed before its transport header',
-            }
-      if ('problem' in parsed) return this.#refuseDirect(socket, original, parsed.problem)
-      const { header, consumed } = parsed
-      if (header.name !== undefined && header.name !== '')
-        return this.#refuseDirect(
-          socket,
-          original,
-          `the gateway target ${header.name} is refused: this proxy is no gateway`,
-        )
-      if (header.port === this.#config.port)
-        return this.#refuseDirect(socket, original, 'the transport header names the proxy itself')
-      // The header is ours; what follows belongs to the target.
-      socket.read(consumed)
-      const target = { ip: original.ip, port: header.port }
-      const policy = this.#deps.policies.acquire(header.port)
-      socket.once('close', () => this.#deps.policies.release(policy))
-      const session = header.sessionProtocol
-      this.#deps.telemetry.transportHeader(
-        session === 'http1' ? 'http/1' : session === 'http2' ? 'http/2' : '',
-        header.port,
-        client.identity,
-      )
-      const accepted: Accepted = {
-        target,
-        remoteIp,
-        policy,
-        tls: client,
-        state: { kind: 'mesh', identity: client.identity },
-      }
-      if (session === undefined || policy.server.protocol.kind === 'opaque' || policy.server.protocol.kind === 'tls')
-        return this.#forward(socket, accepted)
-      this.#serveHttp(socket, accepted, session === 'http2')
-    })
-  }
-
-  #refuseDirect(socket: Socket, original: Address, problem: string): void {
-    this.#deps.log.info(`inbound ${original.ip}:${original.port}: ${problem}`)
-    this.#deps.telemetry.tcpError(original, 'unexpected')
-    socket.destroy()
-  }
-
   // ── Protocol ──
 
   #serve(socket: Socket, accepted: Accepted): void {
@@ -322,7 +206,7 @@ export class InboundListener {
     switch (protocol.kind) {
       case 'opaque':
       case 'tls':
-        return this.#forward(socket, accepted)
+        return forward(socket, accepted, this.#deps)
       case 'http2':
       case 'grpc':
         return this.#serveHttp(socket, accepted, true)
@@ -359,7 +243,7 @@ export class InboundListener {
           socket.destroy()
           return
         }
-        if (allowsOpaque) return this.#forward(socket, accepted)
+        if (allowsOpaque) return forward(socket, accepted, this.#deps)
         this.#deps.log.info(
           `inbound ${accepted.target.ip}:${accepted.target.port}: not HTTP, but ${describeMeta(server.meta)} says HTTP/1; the connection was closed`,
         )
@@ -387,58 +271,6 @@ export class InboundListener {
     const served = serveHttp(transport, isHttp2, http.onRequest, this.#config.http, () => this.#served.delete(served))
     this.#served.add(served)
   }
-
-  // ── Raw bytes ──
-
-  #forward(socket: Socket, accepted: Accepted): void {
-    const { target, policy, state } = accepted
-    const { telemetry, log, appConnector } = this.#deps
-    const client = clientOf(accepted)
-    const { server } = policy
-    const authorization = authorize(server.authorizations, client)
-    if (authorization === undefined) {
-      telemetry.tcpDenied(target, state, server)
-      log.info(
-        `inbound ${target.ip}:${target.port}: ${describeMeta(server.meta)} allows no connection from ${socket.remoteAddress}`,
-      )
-      socket.destroy()
-      return
-    }
-    telemetry.tcpAllowed(target, state, server, authorization)
-    socket.pause()
-    const transport = new SocketTransport(socket)
-    transport.pause()
-    telemetry.accepted(transport, target, state, server)
-    const recheckable: Recheckable = {
-      recheck: (updated) => {
-        if (authorize(updated.authorizations, client) !== undefined) return
-        telemetry.tcpTerminated(target, state, updated)
-        log.info(
-          `inbound ${target.ip}:${target.port}: ${describeMeta(updated.meta)} no longer allows an open connection from ${socket.remoteAddress}; it was closed`,
-        )
-        socket.destroy()
-      },
-    }
-    policy.connections.add(recheckable)
-    socket.once('close', () => policy.connections.delete(recheckable))
-    const connecting = appConnector(target.ip, target.port).connect(
-      'opaque',
-      (upstream) => {
-        splice(transport, upstream, { onEnd: () => {} })
-        transport.resume()
-      },
-      (error) => {
-        log.info(`inbound ${target.ip}:${target.port}: ${error.message}`)
-        telemetry.tcpError(target, 'i/o')
-        transport.destroy()
-      },
-    )
-    transport.handler = { onBytes() {}, onEnd() {}, onDrain() {}, onClose: () => connecting.cancel() }
-  }
-}
-
-function clientOf({ remoteIp, tls }: Accepted): Client {
-  return { ip: remoteIp, tls }
 }
 
 function decided<T extends string>(result: T | 'partial'): Exclude<T, 'partial'> | undefined {

@@ -20,8 +20,9 @@ import type { Families } from '../telemetry/families.ts'
 import { type Counter, renderLabels } from '../telemetry/metrics.ts'
 import { RequestMetrics } from '../telemetry/request-metrics.ts'
 import { TcpMetrics } from '../telemetry/tcp-metrics.ts'
+import type { Address, TlsState } from './connection.ts'
 import type { InboundRecorders } from './http.ts'
-import type { Address, InboundTelemetry, TlsState } from './listener.ts'
+import type { InboundTelemetry } from './listener.ts'
 
 function errorLabel({ status }: ProxyError): string {
   switch (status) {

@@ -1,0 +1,27 @@
+/** One accepted connection on its way to being served: where it goes, from whom it comes, what policy holds. */
+import type { Client, ClientTls } from '../policy/authorization.ts'
+import type { Ip } from '../policy/network.ts'
+import type { PortPolicy } from './port-policies.ts'
+
+export interface Address {
+  readonly ip: string
+  readonly port: number
+}
+
+/** What a connection looked like on the outside, for counters. */
+export type TlsState =
+  | { readonly kind: 'mesh'; readonly identity: string | undefined }
+  | { readonly kind: 'none'; readonly reason: 'no_tls_from_remote' | 'loopback' | 'port_skipped' }
+  | { readonly kind: 'opaque'; readonly sni: string }
+
+export interface Accepted {
+  readonly target: Address
+  readonly remoteIp: Ip
+  readonly policy: PortPolicy
+  tls: ClientTls
+  state: TlsState
+}
+
+export function clientOf({ remoteIp, tls }: Accepted): Client {
+  return { ip: remoteIp, tls }
+}

@@ -1,0 +1,74 @@
+/**
+ * Raw bytes to the application: authorised once when the connection comes, and again whenever the policy of its port
+ * changes, since there is no next request that could be refused.
+ */
+import type { Socket } from 'node:net'
+import type { Connector } from '../io/connector.ts'
+import { SocketTransport } from '../io/socket-transport.ts'
+import { splice } from '../io/splice.ts'
+import { type Authorization, authorize } from '../policy/authorization.ts'
+import type { InboundServer } from '../policy/inbound-policy.ts'
+import { describeMeta } from '../policy/meta.ts'
+import type { Logger } from '../telemetry/log.ts'
+import { type Accepted, type Address, clientOf, type TlsState } from './connection.ts'
+import type { Recheckable } from './port-policies.ts'
+
+export interface ForwardTelemetry {
+  accepted(transport: SocketTransport, target: Address, tls: TlsState, server: InboundServer): void
+  tcpAllowed(target: Address, tls: TlsState, server: InboundServer, authorization: Authorization): void
+  tcpDenied(target: Address, tls: TlsState, server: InboundServer): void
+  tcpTerminated(target: Address, tls: TlsState, server: InboundServer): void
+  tcpError(target: Address, error: string): void
+}
+
+export interface ForwardDeps {
+  /** Connections to the application on one of the pod's own addresses. */
+  readonly appConnector: (ip: string, port: number) => Connector
+  readonly telemetry: ForwardTelemetry
+  readonly log: Logger
+}
+
+export function forward(socket: Socket, accepted: Accepted, { appConnector, telemetry, log }: ForwardDeps): void {
+  const { target, policy, state } = accepted
+  const client = clientOf(accepted)
+  const { server } = policy
+  const authorization = authorize(server.authorizations, client)
+  if (authorization === undefined) {
+    telemetry.tcpDenied(target, state, server)
+    log.info(
+      `inbound ${target.ip}:${target.port}: ${describeMeta(server.meta)} allows no connection from ${socket.remoteAddress}`,
+    )
+    socket.destroy()
+    return
+  }
+  telemetry.tcpAllowed(target, state, server, authorization)
+  socket.pause()
+  const transport = new SocketTransport(socket)
+  transport.pause()
+  telemetry.accepted(transport, target, state, server)
+  const recheckable: Recheckable = {
+    recheck: (updated) => {
+      if (authorize(updated.authorizations, client) !== undefined) return
+      telemetry.tcpTerminated(target, state, updated)
+      log.info(
+        `inbound ${target.ip}:${target.port}: ${describeMeta(updated.meta)} no longer allows an open connection from ${socket.remoteAddress}; it was closed`,
+      )
+      socket.destroy()
+    },
+  }
+  policy.connections.add(recheckable)
+  socket.once('close', () => policy.connections.delete(recheckable))
+  const connecting = appConnector(target.ip, target.port).connect(
+    'opaque',
+    (upstream) => {
+      splice(transport, upstream, { onEnd: () => {} })
+      transport.resume()
+    },
+    (error) => {
+      log.info(`inbound ${target.ip}:${target.port}: ${error.message}`)
+      telemetry.tcpError(target, 'i/o')
+      transport.destroy()
+    },
+  )
+  transport.handler = { onBytes() {}, onEnd() {}, onDrain() {}, onClose: () => connecting.cancel() }
+}
