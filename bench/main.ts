@@ -30,6 +30,8 @@ import { type Control, type Sidecar, startControl, startSidecar } from './sideca
 const SIDECARS = 5
 /** More starts than this only make the median of the start-up time better, and cost a second each. */
 const STARTS = 5
+/** From the end of the last load until memory is read. */
+const SETTLE_MS = 8_000
 const PODS = ['a', 'b', 'c', 'd', 'e'].map(podNamed)
 const [CLIENT, SERVER, ...IDLE] = [PODS[0]!, PODS[1]!, ...PODS.slice(2, SIDECARS)]
 
@@ -144,6 +146,8 @@ async function measure(
       say(`${bench.name}: failed`)
     }
   }
+  // What a burst leaves behind, not what it needs: a quiet sidecar gives memory back after some seconds.
+  await new Promise((resolve) => setTimeout(resolve, SETTLE_MS))
   const memory: MemoryResult = {
     sidecars: SIDECARS,
     idleMb: idleBytes / 1e6,

@@ -12,5 +12,7 @@ export const NODE_FLAGS: readonly string[] = [
   '--heap-growing-percent=50',
   // One helper thread: a sidecar has a core, not a machine.
   '--v8-pool-size=1',
+  // After a burst the proxy collects what is left (io/idle-memory.ts).
+  '--expose-gc',
   '--disable-warning=ExperimentalWarning',
 ]

@@ -8,6 +8,8 @@ import type { Direction, Surroundings } from './assembly/direction.ts'
 import { assembleInbound } from './assembly/inbound.ts'
 import { assembleOutbound } from './assembly/outbound.ts'
 import type { Config } from './config/config.ts'
+import { giveBackMemory, IdleMemory } from './io/idle-memory.ts'
+import { activity } from './io/socket-transport.ts'
 import { declareFamilies } from './telemetry/families.ts'
 import type { Logger } from './telemetry/log.ts'
 import { registerProcessMetrics } from './telemetry/process-metrics.ts'
@@ -50,9 +52,11 @@ export async function startProxy(
   })
   await admin.listen(config.admin.listen)
 
+  const memory = new IdleMemory(giveBackMemory)
   const ticker = setInterval(() => {
     const at = nowMs()
     for (const part of [inbound, outbound, control]) part.tick(at)
+    memory.tick(activity.reads)
   }, TICK_MS)
   ticker.unref()
 

@@ -28,3 +28,9 @@ export function releaseChunk(chunk: Buffer): void {
   if (chunk.length === SMALL_CHUNK_BYTES && small.length < MAX_SMALL) small.push(chunk)
   else if (chunk.length === LARGE_CHUNK_BYTES && large.length < MAX_LARGE) large.push(chunk)
 }
+
+/** Empties the pool: its memory goes back with the next garbage collection. */
+export function releaseChunks(): void {
+  small.length = 0
+  large.length = 0
+}

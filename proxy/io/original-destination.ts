@@ -1,12 +1,9 @@
 /**
  * The address an application dialled before the redirect rules sent its connection to us, and the one TCP option
  * that Node has no call for.
- *
- * Both are system calls through koffi. It is loaded at the first call, not with this file: a process that never
- * accepts a redirected connection (tests, tools) does not pay its memory.
  */
-import { createRequire } from 'node:module'
 import { formatIp, type SocketAddress } from '../../api/ip.ts'
+import { libc } from './libc.ts'
 
 // Linux, uapi/linux/netfilter_ipv4.h and netfilter_ipv6/ip6_tables.h: both families use option 80.
 const SO_ORIGINAL_DST = 80
@@ -22,13 +19,6 @@ const AF_INET = 2
 const AF_INET6 = 10
 const SOCKADDR_IN_LENGTH = 16
 const SOCKADDR_IN6_LENGTH = 28
-
-interface Libc {
-  getsockopt(fd: number, level: number, option: number, value: Uint8Array, length: Uint32Array): number
-  setsockopt(fd: number, level: number, option: number, value: Int32Array, length: number): number
-}
-
-let libc: Libc | undefined
 
 // System calls do not wait here, so one buffer each serves every call.
 const address = new Uint8Array(SOCKADDR_IN6_LENGTH)
@@ -52,7 +42,7 @@ export function originalDestination(fd: number): SocketAddress | undefined {
  */
 export function setTcpUserTimeout(fd: number, timeoutMs: number): boolean {
   option[0] = timeoutMs
-  return loadLibc().setsockopt(fd, SOL_TCP, TCP_USER_TIMEOUT, option, option.byteLength) === 0
+  return libc().setsockopt(fd, SOL_TCP, TCP_USER_TIMEOUT, option, option.byteLength) === 0
 }
 
 /**
@@ -73,7 +63,7 @@ export function decodeSocketAddress(bytes: Uint8Array): SocketAddress | undefine
 
 function read(fd: number, level: number, length: number): SocketAddress | undefined {
   addressLength[0] = length
-  if (loadLibc().getsockopt(fd, level, SO_ORIGINAL_DST, address, addressLength) !== 0) return undefined
+  if (libc().getsockopt(fd, level, SO_ORIGINAL_DST, address, addressLength) !== 0) return undefined
   return decodeSocketAddress(address.subarray(0, addressLength[0]))
 }
 
@@ -81,16 +71,4 @@ function read(fd: number, level: number, length: number): SocketAddress | undefi
 function isMapped(ip: Uint8Array): boolean {
   for (let at = 0; at < 10; at++) if (ip[at] !== 0) return false
   return ip[10] === 0xff && ip[11] === 0xff
-}
-
-function loadLibc(): Libc {
-  if (libc !== undefined) return libc
-  const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi')
-  // No name: the functions of the C library this process already runs on, glibc or musl.
-  const library = koffi.load(null)
-  libc = {
-    getsockopt: library.func('int getsockopt(int fd, int level, int option, void *value, void *length)'),
-    setsockopt: library.func('int setsockopt(int fd, int level, int option, void *value, uint32_t length)'),
-  }
-  return libc
 }

@@ -19,6 +19,9 @@ const EMPTY = Buffer.alloc(0)
 /** Every connection reads into this: what arrives is handled before the next connection is read. */
 const shared = Buffer.allocUnsafeSlow(LARGE_CHUNK_BYTES)
 
+/** What all connections of the process did, for `IdleMemory`. */
+export const activity = { reads: 0 }
+
 let dirty: SocketTransport[] = []
 let spare: SocketTransport[] = []
 
@@ -67,6 +70,7 @@ export class SocketTransport implements Transport, ByteCounters {
         socket.push(Buffer.from(buf.subarray(0, length)))
         return false
       }
+      activity.reads++
       this.readBytes += length
       this.handler.onBytes(buf, 0, length)
       return true

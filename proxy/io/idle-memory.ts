@@ -1,0 +1,50 @@
+/**
+ * Gives memory back after a burst. V8 and the C library both keep what they once needed: right while traffic flows, but a
+ * sidecar that idles for hours should not hold the megabytes of one busy minute.
+ *
+ * A collection of a small idle heap takes some milliseconds in which nobody waits. Time is an argument: a tick is about a
+ * second.
+ */
+
+import { releaseChunks } from '../http/chunk-pool.ts'
+import { libc } from './libc.ts'
+
+/** Reads in a tick up to which the proxy counts as quiet: health checks, scrapes, keep-alive. */
+export const QUIET_READS = 50
+/** So many quiet ticks in a row before memory is given back. */
+export const QUIET_TICKS = 3
+/** Fewer reads than this since the last time leave nothing worth collecting. */
+export const BURST_READS = 5_000
+
+export class IdleMemory {
+  readonly #giveBack: () => void
+  #lastReads = 0
+  #burstReads = 0
+  #quietTicks = 0
+
+  constructor(giveBack: () => void) {
+    this.#giveBack = giveBack
+  }
+
+  /** @param reads of all connections since the process started */
+  tick(reads: number): void {
+    const recent = reads - this.#lastReads
+    this.#lastReads = reads
+    this.#burstReads += recent
+    if (recent > QUIET_READS) {
+      this.#quietTicks = 0
+      return
+    }
+    if (++this.#quietTicks < QUIET_TICKS || this.#burstReads < BURST_READS) return
+    this.#burstReads = 0
+    this.#giveBack()
+  }
+}
+
+/** What `IdleMemory` is for: the pools, V8's heap, the C library's, in this order. */
+export function giveBackMemory(): void {
+  releaseChunks()
+  // Only with `--expose-gc`, which every launcher gives (node-flags.ts).
+  const collected = globalThis.gc?.({ type: 'major', execution: 'async', flavor: 'last-resort' })
+  void collected?.then(() => libc().trim?.(0))
+}
