@@ -126,3 +126,7 @@ test('patterns that explode in a backtracking engine stay quick', async (t) => {
     t.ok(process.cpuUsage(startedAt).user < 2_000_000, `${source} takes less than two seconds for 50 kB`)
   }
 })
+
+test('an anchored pattern has to be a pattern by itself', async (t) => {
+  t.ok('problem' in compileAnchoredPattern('a)b('), 'parentheses that only the anchor would balance')
+})

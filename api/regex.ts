@@ -46,7 +46,9 @@ export function compilePattern(source: string): PatternResult {
 export function compileAnchoredPattern(source: string): PatternResult {
   const translated = translate(source.trim())
   if (typeof translated !== 'string') return translated
-  return compile(source, `(?:${translated})$`)
+  // By itself first: the group around it must not balance parentheses that it leaves open or closes too many of.
+  const alone = compile(source, translated)
+  return 'problem' in alone ? alone : compile(source, `(?:${translated})$`)
 }
 
 /** Whether the first match of `pattern` is the whole of `value`. */

@@ -21,7 +21,10 @@ test('memory is given back once, when a burst is over', async (t) => {
       given++
     })
     let total = 0
-    for (const recent of reads) memory.tick((total += recent))
+    for (const recent of reads) {
+      total += recent
+      memory.tick(total)
+    }
     t.equal(given, times, name)
   }
 })

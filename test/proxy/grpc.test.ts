@@ -3,7 +3,7 @@ import * as grpc from '@grpc/grpc-js'
 import { test } from 'tap'
 import type { Profile } from '../../proxy/policy/profile.ts'
 import { NO_PROFILE } from '../../proxy/policy/profile.ts'
-import { compileAnchoredPattern, type RoutePattern } from '../../proxy/policy/regex.ts'
+import { compileAnchoredPattern, type RoutePattern } from '../../api/regex.ts'
 import { startPair } from './pair.ts'
 
 const raw = {
