@@ -3,6 +3,7 @@
  * comes back. No request may fail.
  */
 import { type Test, test } from 'tap'
+import { ProxyConfig } from '../../api/vocabulary.ts'
 import type { Agent } from './agent.ts'
 import { TestPort } from './app/grpc-echo.ts'
 import { cannotRun, DEFAULT_CONTROL_PLANE_NS, type Mesh, startMesh, until } from './cluster.ts'
@@ -22,6 +23,11 @@ test('change', { skip: cannotRun }, async (t) => {
       namespace('plain', false),
       ...server({ name: 'web', namespace: 'meshed', replicas: 3 }),
       ...server({ name: 'drain', namespace: 'meshed' }),
+      ...server({
+        name: 'drain-beside',
+        namespace: 'meshed',
+        annotations: { [ProxyConfig.enableNativeSidecar]: 'false' },
+      }),
       ...client({ name: 'client', namespace: 'meshed' }),
       ...client({ name: 'client', namespace: 'plain' }),
     ],
@@ -41,24 +47,30 @@ test('change', { skip: cannotRun }, async (t) => {
     await load.end(t)
   })
 
-  await t.test('a pod that is deleted finishes what it has begun', async (t) => {
-    const http = `http://drain.meshed:${TestPort.http}/slow?ms=3000`
-    const grpc = { target: `drain.meshed:${TestPort.grpc}`, method: 'unary', count: 12, concurrency: 12 } as const
-    const [leaving] = await mesh.ready('meshed', 'drain', 1)
-    const { metadata, status } = leaving!
-    await meshed.call('beginSlow', { name: 'head out', url: `${http}&head`, count: 12 })
-    await meshed.call('beginSlow', { name: 'nothing out', url: http, count: 12 })
-    const calls = meshed.call('grpcCalls', { ...grpc, request: { text: 'slow', delayMs: 3_000 } })
-    await until('all requests are in flight', async () => (await inFlight(plain, status.podIP)) === 36)
-    await mesh.deletePod(leaving!)
-    const complete = { succeeded: 12, failed: 0, failures: [], byPod: { [metadata.name]: 12 } }
-    for (const name of ['head out', 'nothing out']) {
-      t.same(await meshed.call('finishSlow', { name }), complete, `HTTP/1, ${name}`)
-    }
-    t.same(await calls, complete, 'gRPC')
-    const [next] = await mesh.ready('meshed', 'drain', 1)
-    t.not(next!.metadata.name, metadata.name, 'then it is gone')
-  })
+  const drains = [
+    { name: 'drain', what: 'a pod that is deleted finishes what it has begun' },
+    { name: 'drain-beside', what: 'so does one whose proxy is told to end at the same moment as the application' },
+  ]
+  for (const { name: app, what } of drains) {
+    await t.test(what, async (t) => {
+      const http = `http://${app}.meshed:${TestPort.http}/slow?ms=3000`
+      const grpc = { target: `${app}.meshed:${TestPort.grpc}`, method: 'unary', count: 12, concurrency: 12 } as const
+      const [leaving] = await mesh.ready('meshed', app, 1)
+      const { metadata, status } = leaving!
+      await meshed.call('beginSlow', { name: 'head out', url: `${http}&head`, count: 12 })
+      await meshed.call('beginSlow', { name: 'nothing out', url: http, count: 12 })
+      const calls = meshed.call('grpcCalls', { ...grpc, request: { text: 'slow', delayMs: 3_000 } })
+      await until('all requests are in flight', async () => (await inFlight(plain, status.podIP)) === 36)
+      await mesh.deletePod(leaving!)
+      const complete = { succeeded: 12, failed: 0, failures: [], byPod: { [metadata.name]: 12 } }
+      for (const name of ['head out', 'nothing out']) {
+        t.same(await meshed.call('finishSlow', { name }), complete, `HTTP/1, ${name}`)
+      }
+      t.same(await calls, complete, 'gRPC')
+      const [next] = await mesh.ready('meshed', app, 1)
+      t.not(next!.metadata.name, metadata.name, 'then it is gone')
+    })
+  }
 
   await t.test('the control plane is killed and comes back', async (t) => {
     const load = await Load.start(meshed)

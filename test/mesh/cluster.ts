@@ -2,7 +2,7 @@
  * A local cluster as the bed of a test: the one that `weft local` starts, with its control plane, injected sidecars
  * and redirect rules, driven through the same API as the verbs of the command line.
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough, Writable } from 'node:stream'
@@ -20,6 +20,7 @@ import type { Manifest } from './manifests.ts'
 /** Generous: machines that run a suite run other things too. */
 export const DEADLINE_MS = 60_000
 const POLL_MS = 50
+const PREFIX = 'weft-mesh-'
 
 /** Why the suite cannot run here, or `false`: what tap's `skip` takes. */
 export const cannotRun: string | false = (() => {
@@ -35,10 +36,13 @@ export interface MeshOptions extends Partial<Pick<StartOptions, 'issuer' | 'leaf
 
 /** Starts a cluster that ends with the test, and waits until all its pods are ready. */
 export async function startMesh(t: Test, { manifests, ...options }: MeshOptions): Promise<Mesh> {
-  const directory = mkdtempSync(join(tmpdir(), 'weft-mesh-'))
+  removeLeftovers()
+  const directory = mkdtempSync(join(tmpdir(), `${PREFIX}${process.pid}-`))
   t.teardown(() => rmSync(directory, { recursive: true, force: true }))
   const file = join(directory, 'manifests.yaml')
   writeFileSync(file, manifests.map((each) => JSON.stringify(each)).join('\n---\n'))
+  // Nothing outside this directory, so that whatever a killed test leaves is found by the next one.
+  process.env['WEFT_STATE_DIR'] = join(directory, 'state')
   const cluster = await startCluster({
     name: `test-${t.name
       .replace(/[^a-z]+/gi, '-')
@@ -69,6 +73,14 @@ export async function startMesh(t: Test, { manifests, ...options }: MeshOptions)
   clearTimeout(timer)
   if (failure !== undefined) throw new Error(failure)
   return mesh
+}
+
+/** Processes and namespaces end with the test that was killed; its directory is all that can stay behind. */
+function removeLeftovers(): void {
+  for (const name of readdirSync(tmpdir())) {
+    const pid = name.startsWith(PREFIX) ? Number.parseInt(name.slice(PREFIX.length), 10) : Number.NaN
+    if (pid > 0 && !existsSync(`/proc/${pid}`)) rmSync(join(tmpdir(), name), { recursive: true, force: true })
+  }
 }
 
 export class Mesh {
