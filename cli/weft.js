@@ -3,9 +3,9 @@
 // Node, which may be as old as 20; everything behind it may not.
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { MISSING, ownNode } from './own-node.js'
 
 const NEEDED_MAJOR = 26
 const here = dirname(fileURLToPath(import.meta.url))
@@ -18,9 +18,7 @@ if (Number(process.versions.node.split('.')[0]) >= NEEDED_MAJOR) {
 } else {
   const node = ownNode()
   if (node === undefined) {
-    process.stderr.write(
-      `weft: the package node-linux-${process.arch} is missing; install with npm ci (without --omit=optional), on Linux x64 or arm64\n`,
-    )
+    process.stderr.write(MISSING)
     process.exitCode = 1
   } else {
     // The pipe ends with this process, however it ends; the child ends with the pipe.
@@ -35,15 +33,5 @@ if (Number(process.versions.node.split('.')[0]) >= NEEDED_MAJOR) {
       if (signal !== null) process.kill(process.pid, signal)
       process.exitCode = code ?? 1
     })
-  }
-}
-
-function ownNode() {
-  try {
-    const root = dirname(createRequire(import.meta.url).resolve(`node-linux-${process.arch}/package.json`))
-    const node = join(root, 'bin', 'node')
-    return existsSync(node) ? node : undefined
-  } catch {
-    return undefined
   }
 }
