@@ -42,7 +42,7 @@ export async function startMesh(t: Test, { manifests, ...options }: MeshOptions)
   const file = join(directory, 'manifests.yaml')
   writeFileSync(file, manifests.map((each) => JSON.stringify(each)).join('\n---\n'))
   // Nothing outside this directory, so that whatever a killed test leaves is found by the next one.
-  process.env['WEFT_STATE_DIR'] = join(directory, 'state')
+  process.env.WEFT_STATE_DIR = join(directory, 'state')
   const cluster = await startCluster({
     name: `test-${t.name
       .replace(/[^a-z]+/gi, '-')

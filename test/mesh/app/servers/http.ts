@@ -100,7 +100,7 @@ async function echo(request: Request, response: Response): Promise<void> {
     pod: POD,
     secret: request.headers['x-secret'] ?? '',
     body: Buffer.concat(chunks).toString(),
-    own: process.env['ANSWER'] ?? '',
+    own: process.env.ANSWER ?? '',
   })
 }
 
