@@ -1,9 +1,9 @@
 import { once } from 'node:events'
 import * as grpc from '@grpc/grpc-js'
 import { test } from 'tap'
+import { compileAnchoredPattern, type RoutePattern } from '../../api/regex.ts'
 import type { Profile } from '../../proxy/policy/profile.ts'
 import { NO_PROFILE } from '../../proxy/policy/profile.ts'
-import { compileAnchoredPattern, type RoutePattern } from '../../api/regex.ts'
 import { startPair } from './pair.ts'
 
 const raw = {

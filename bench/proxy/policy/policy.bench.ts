@@ -1,5 +1,6 @@
 /** What the deciding half of a request costs: route, balancer, budget, authorization, classification. */
 
+import { compileAnchoredPattern } from '../../../api/regex.ts'
 import { type Authorization, authorize, type Client, LOCALHOST } from '../../../proxy/policy/authorization.ts'
 import { P2cBalancer } from '../../../proxy/policy/balance/balancer.ts'
 import { EndpointLoad } from '../../../proxy/policy/balance/endpoint-load.ts'
@@ -8,7 +9,6 @@ import { defaultMeta } from '../../../proxy/policy/meta.ts'
 import { ipOf, network } from '../../../proxy/policy/network.ts'
 import { NO_PROFILE } from '../../../proxy/policy/profile.ts'
 import { findProfileRoute } from '../../../proxy/policy/profile-match.ts'
-import { compileAnchoredPattern } from '../../../api/regex.ts'
 import { RetryBudget } from '../../../proxy/policy/retry-budget.ts'
 import { compileRoutes, findHttpRule, type RequestView } from '../../../proxy/policy/route-match.ts'
 import { measure } from '../wire/measure.ts'
