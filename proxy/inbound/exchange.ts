@@ -11,6 +11,7 @@ import type { StreamError } from '../http/stream-error.ts'
 import type { ConnectError } from '../io/connector.ts'
 import { Carriage, type HttpClients, type StreamWaiter } from '../io/http-clients.ts'
 import { classify, NO_GRPC_STATUS, parseGrpcStatus } from '../policy/classify.ts'
+import type { InboundRouteMetrics } from '../telemetry/inbound-route-metrics.ts'
 import type { RequestMetrics } from '../telemetry/request-metrics.ts'
 import { ERROR_NAMES, ErrorCode } from '../wire/connection-error.ts'
 import { type Head, Version } from '../wire/head.ts'
@@ -37,6 +38,7 @@ const IDEMPOTENT = new Set(['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS', 'TRACE'])
 export interface InboundExchangeContext {
   readonly clients: HttpClients
   readonly metrics: RequestMetrics
+  readonly route: InboundRouteMetrics
   readonly isGrpc: boolean
   /** `l5d-proxy-error` is for meshed clients only. */
   readonly isInformational: boolean
@@ -95,6 +97,7 @@ export class InboundExchange implements RequestHandler, ResponseHandler, StreamW
 
   start(head: Head): void {
     this.#context.metrics.onRequest()
+    this.#context.route.onRequest()
     this.#open(head)
   }
 
@@ -304,6 +307,7 @@ export class InboundExchange implements RequestHandler, ResponseHandler, StreamW
     // A gRPC stream that ended in order without a status is recorded as UNKNOWN, and as a success (facts: classification).
     const grpcStatus = isGrpc && error === '' && this.#grpcStatus === NO_GRPC_STATUS ? GRPC_UNKNOWN : this.#grpcStatus
     metrics.onResponse(this.#status, classification, grpcStatus, error, latencyMs)
+    this.#context.route.onResponse(this.#status, grpcStatus, error, this.#context.nowMs() - this.#startedAtMs)
     this.#context.onCounted?.(this.#status, this.#responseBytes, this.#startedAtMs)
   }
 

@@ -14,6 +14,7 @@ import { describeMeta } from '../policy/meta.ts'
 import { HeadView, requestUrl } from '../policy/request-view.ts'
 import type { RouteHit, RouteTable } from '../policy/route.ts'
 import { findHttpRule } from '../policy/route-match.ts'
+import type { InboundRouteMetrics } from '../telemetry/inbound-route-metrics.ts'
 import type { RequestMetrics } from '../telemetry/request-metrics.ts'
 import { type Head, Version } from '../wire/head.ts'
 import { token } from '../wire/tokens.ts'
@@ -28,6 +29,7 @@ const CLIENT_ID = token('l5d-client-id')
 /** Finds the counters of one kind of request on one connection; telemetry is the assembly's business. */
 export interface InboundRecorders {
   requests(server: InboundServer, route: InboundRoute, authorization: Authorization): RequestMetrics
+  route(server: InboundServer, route: InboundRoute): InboundRouteMetrics
   allowed(server: InboundServer, route: InboundRoute, authorization: Authorization): void
   denied(server: InboundServer, route: InboundRoute): void
   notFound(server: InboundServer): void
@@ -91,6 +93,7 @@ export class InboundHttp {
   #lastAuthorization: Authorization | undefined = undefined
   #lastServer: InboundServer | undefined = undefined
   #lastMetrics: RequestMetrics | undefined = undefined
+  #lastRouteMetrics: InboundRouteMetrics | undefined = undefined
 
   constructor(connection: InboundHttpConnection) {
     this.#connection = connection
@@ -152,6 +155,7 @@ export class InboundHttp {
       {
         clients,
         metrics,
+        route: this.#lastRouteMetrics!,
         isGrpc,
         isInformational: style.isInformational,
         nowMs,
@@ -181,6 +185,7 @@ export class InboundHttp {
       this.#lastRoute = route
       this.#lastAuthorization = authorization
       this.#lastMetrics = this.#connection.recorders.requests(server, route, authorization)
+      this.#lastRouteMetrics = this.#connection.recorders.route(server, route)
     }
     return this.#lastMetrics
   }

@@ -17,6 +17,7 @@ import {
   targetLabels,
 } from '../telemetry/endpoint-labels.ts'
 import type { Families } from '../telemetry/families.ts'
+import { InboundRouteMetrics } from '../telemetry/inbound-route-metrics.ts'
 import { type Counter, renderLabels } from '../telemetry/metrics.ts'
 import { RequestMetrics } from '../telemetry/request-metrics.ts'
 import { TcpMetrics } from '../telemetry/tcp-metrics.ts'
@@ -135,6 +136,12 @@ class ConnectionRecorders implements InboundRecorders {
       authority: undefined,
     })
     return new RequestMetrics(this.#families.http, labels)
+  }
+
+  route(server: InboundServer, route: InboundRoute): InboundRouteMetrics {
+    const isGrpc = server.protocol.kind === 'grpc'
+    const families = isGrpc ? this.#families.inboundRoute.grpc : this.#families.inboundRoute.http
+    return new InboundRouteMetrics(families, isGrpc, server.meta, this.#target.port, route.meta)
   }
 
   allowed(server: InboundServer, route: InboundRoute, authorization: Authorization): void {

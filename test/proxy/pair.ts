@@ -109,7 +109,14 @@ export async function startPair(options: PairOptions): Promise<Pair> {
   tls.setContext(context)
   directTls.setContext(context)
   const telemetry: InboundTelemetry = {
-    recorders: () => ({ requests: () => noMetrics, allowed() {}, denied() {}, notFound() {}, failed() {} }),
+    recorders: () => ({
+      requests: () => noMetrics,
+      route: () => noMetrics,
+      allowed() {},
+      denied() {},
+      notFound() {},
+      failed() {},
+    }),
     accepted() {},
     tcpAllowed() {},
     tcpDenied() {},
