@@ -1,4 +1,4 @@
-/** Questions about a request's method that need no string of it. */
+/** Questions about a request's method. */
 import { FIELD, FIELD_STRIDE, type Head } from '../wire/head.ts'
 import { token } from '../wire/tokens.ts'
 
@@ -6,6 +6,14 @@ const METHOD = token(':method')
 
 export const HEAD = Buffer.from('HEAD', 'latin1')
 export const CONNECT = Buffer.from('CONNECT', 'latin1')
+
+/** RFC 9110 §9.2.2. */
+const IDEMPOTENT = new Set(['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS', 'TRACE'])
+
+/** Whether a request may be sent twice without the second time changing anything; unknown methods may not. */
+export function isIdempotent(head: Head): boolean {
+  return IDEMPOTENT.has(head.get(METHOD) ?? '')
+}
 
 /** Whether the request's method is `method`. The value of a pseudo-field is never coded in a head. */
 export function hasMethod(head: Head, method: Buffer): boolean {

@@ -4,7 +4,7 @@
  */
 import { endWithError, type ProxyError, respondError } from '../http/error-response.ts'
 import { dropHopByHop } from '../http/hop-by-hop.ts'
-import { CONNECT, hasMethod } from '../http/method.ts'
+import { CONNECT, hasMethod, isIdempotent } from '../http/method.ts'
 import { RequestRecord } from '../http/request-record.ts'
 import type { ClientStream, RequestHandler, ResponseHandler, ServerStream } from '../http/stream.ts'
 import type { StreamError } from '../http/stream-error.ts'
@@ -18,7 +18,6 @@ import { type Head, Version } from '../wire/head.ts'
 import { token } from '../wire/tokens.ts'
 import { errors } from './errors.ts'
 
-const METHOD = token(':method')
 const HOST = token('host')
 const AUTHORITY = token(':authority')
 const GRPC_STATUS = token('grpc-status')
@@ -33,7 +32,6 @@ const MAX_STALE_RETRIES = 3
 const MAX_WAITING_BYTES = 1_048_576
 
 const GRPC_UNKNOWN = 2
-const IDEMPOTENT = new Set(['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS', 'TRACE'])
 
 export interface InboundExchangeContext {
   readonly clients: HttpClients
@@ -108,7 +106,7 @@ export class InboundExchange implements RequestHandler, ResponseHandler, StreamW
       return
     }
     // Only a kept-alive connection can turn out to be closed, and only some requests may be sent twice.
-    if (this.#carriage === Carriage.http1 && this.#record === undefined && IDEMPOTENT.has(head.get(METHOD) ?? '')) {
+    if (this.#carriage === Carriage.http1 && this.#record === undefined && isIdempotent(head)) {
       this.#record = new RequestRecord(head, this.#isRequestEnded)
     }
     this.#upstream = stream

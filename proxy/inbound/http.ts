@@ -1,10 +1,6 @@
-/** HTTP from a client: serves a connection in its version; each request is routed and authorised, then becomes an exchange. */
+/** HTTP from a client: each request is routed and authorised, then becomes an exchange. */
 import { drained, type ProxyError, respondError } from '../http/error-response.ts'
-import { Http1ServerConnection } from '../http/http1-server.ts'
-import type { Http2Config } from '../http/http2-config.ts'
-import { Http2Connection } from '../http/http2-connection.ts'
 import type { RequestHandler, RequestListener, ServerStream } from '../http/stream.ts'
-import type { Transport } from '../http/transport.ts'
 import type { HttpClients } from '../io/http-clients.ts'
 import { type Authorization, authorize, type Client } from '../policy/authorization.ts'
 import { isGrpcContentType } from '../policy/classify.ts'
@@ -54,35 +50,6 @@ export interface InboundHttpConnection {
 export interface InFlight {
   count: number
   readonly max: number
-}
-
-export interface HttpServerConfig {
-  readonly http2: Http2Config
-  readonly maxHeadBytes: number
-}
-
-export interface ServedConnection {
-  shutdown(): void
-  tick(nowMs: number): void
-}
-
-/** Serves `transport` until it closes; `onClosed` is called once. */
-export function serveHttp(
-  transport: Transport,
-  isHttp2: boolean,
-  onRequest: RequestListener,
-  config: HttpServerConfig,
-  onClosed: (error: Error | undefined) => void,
-): ServedConnection {
-  if (isHttp2)
-    return new Http2Connection(
-      transport,
-      config.http2,
-      { onReady() {}, onDraining() {}, onCapacity() {}, onClosed },
-      onRequest,
-    )
-  const connection = new Http1ServerConnection(transport, config, { onBadRequest() {}, onClosed }, onRequest)
-  return { shutdown: () => connection.shutdown(), tick() {} }
 }
 
 /** The requests of one connection. Remembers the last decision's counters: most connections only ever see one kind. */

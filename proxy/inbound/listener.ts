@@ -3,6 +3,7 @@
  * policy does not say it, and hands over to HTTP or to raw bytes.
  */
 import { createServer, type Server, type Socket } from 'node:net'
+import { type HttpServerConfig, type ServedConnection, serveHttp } from '../http/serve.ts'
 import type { HttpClients } from '../io/http-clients.ts'
 import { sniff } from '../io/sniff.ts'
 import { SocketTransport } from '../io/socket-transport.ts'
@@ -16,14 +17,7 @@ import type { AccessLog } from './access-log.ts'
 import { type Accepted, type Address, clientOf, type TlsState } from './connection.ts'
 import { DirectConnections, type DirectDeps, type DirectTelemetry } from './direct.ts'
 import { type ForwardDeps, type ForwardTelemetry, forward } from './forward.ts'
-import {
-  type HttpServerConfig,
-  InboundHttp,
-  type InboundRecorders,
-  type InFlight,
-  type ServedConnection,
-  serveHttp,
-} from './http.ts'
+import { InboundHttp, type InboundRecorders, type InFlight } from './http.ts'
 
 export interface InboundTelemetry extends DirectTelemetry, ForwardTelemetry {
   /** Counters of HTTP requests to one address from one kind of client. */

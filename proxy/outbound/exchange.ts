@@ -29,7 +29,6 @@ import { HeldResponse } from './held-response.ts'
 import { asksForRetry, isSafeToRepeat, MAX_SAFE_RETRIES, SAFE_RETRY_BYTES } from './retry.ts'
 import type { BackendPlan, PlannedRoute, RoutePlan } from './route-plan.ts'
 
-const METHOD = token(':method')
 const CONTENT_TYPE = token('content-type')
 const GRPC_STATUS = token('grpc-status')
 const HOST = token('host')
@@ -427,7 +426,7 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
     const isLost = error.kind === 'connection' || error.kind === 'stale'
     const reason = isLost ? 'unclassified' : `h2(${ERROR_NAMES[error.code] ?? error.code})`
     this.#current.end(reason, false, this.#context.nowMs())
-    if (!this.#hasAnswered && isSafeToRepeat(error, this.#record?.head.get(METHOD) ?? '') && this.#retrySafely()) return
+    if (!this.#hasAnswered && isSafeToRepeat(error, this.#record?.head) && this.#retrySafely()) return
     if (this.#hasAnswered) return this.#breakResponse(error)
     if (this.#downstream.version === Version.http2 && error.kind === 'reset') {
       this.#release()

@@ -1,10 +1,6 @@
-/** HTTP from the application: serves a connection in its version and starts an exchange per request. */
+/** HTTP from the application: finds the route of each request and starts its exchange. */
 import { drained, respondError } from '../http/error-response.ts'
-import { Http1ServerConnection } from '../http/http1-server.ts'
-import type { Http2Config } from '../http/http2-config.ts'
-import { Http2Connection } from '../http/http2-connection.ts'
-import type { RequestHandler, ServerStream } from '../http/stream.ts'
-import type { Transport } from '../http/transport.ts'
+import type { RequestHandler, RequestListener, ServerStream } from '../http/stream.ts'
 import { isGrpcContentType } from '../policy/classify.ts'
 import { type Head, Version } from '../wire/head.ts'
 import { token } from '../wire/tokens.ts'
@@ -26,39 +22,9 @@ const OVERRIDES = [
   'l5d-retry-timeout',
 ] as const
 
-export interface HttpServerConfig {
-  readonly http2: Http2Config
-  readonly maxHeadBytes: number
-}
-
-/** A connection being served, as the listener keeps track of it for draining. */
-export interface ServedConnection {
-  shutdown(): void
-  tick(nowMs: number): void
-}
-
-/** Serves `transport` until it closes; `onClosed` is called once. */
-export function serveHttp(
-  transport: Transport,
-  isHttp2: boolean,
-  target: Target,
-  context: OutboundContext,
-  config: HttpServerConfig,
-  onClosed: (error: Error | undefined) => void,
-): ServedConnection {
-  const onRequest = (head: Head, endStream: boolean, stream: ServerStream): RequestHandler =>
-    startExchange(head, endStream, stream, isHttp2, target, context)
-  if (isHttp2) {
-    const connection = new Http2Connection(
-      transport,
-      config.http2,
-      { onReady() {}, onDraining() {}, onCapacity() {}, onClosed },
-      onRequest,
-    )
-    return connection
-  }
-  const connection = new Http1ServerConnection(transport, config, { onBadRequest() {}, onClosed }, onRequest)
-  return { shutdown: () => connection.shutdown(), tick() {} }
+/** Takes the requests of one connection to `target`. */
+export function outboundRequests(isHttp2: boolean, target: Target, context: OutboundContext): RequestListener {
+  return (head, endStream, stream) => startExchange(head, endStream, stream, isHttp2, target, context)
 }
 
 function startExchange(

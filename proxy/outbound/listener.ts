@@ -4,6 +4,7 @@
  */
 import { createServer, type Server, type Socket } from 'node:net'
 import type { ProxyError } from '../http/error-response.ts'
+import { type HttpServerConfig, type ServedConnection, serveHttp } from '../http/serve.ts'
 import { sniff } from '../io/sniff.ts'
 import { SocketTransport } from '../io/socket-transport.ts'
 import type { Meta } from '../policy/meta.ts'
@@ -12,7 +13,7 @@ import type { Logger } from '../telemetry/log.ts'
 import { readClientHello } from '../wire/client-hello.ts'
 import { detectHttp } from '../wire/detect.ts'
 import type { OutboundContext } from './context.ts'
-import { type HttpServerConfig, type ServedConnection, serveHttp } from './http.ts'
+import { outboundRequests } from './http.ts'
 import { OpaqueForward } from './opaque.ts'
 import type { OpaqueChoice, Target } from './target.ts'
 import type { TargetCache } from './target-cache.ts'
@@ -201,7 +202,8 @@ export class OutboundListener {
         this.#inFlight--
       },
     }
-    const served = serveHttp(transport, isHttp2, target, context, this.#config.http, () => this.#served.delete(served))
+    const onRequest = outboundRequests(isHttp2, target, context)
+    const served = serveHttp(transport, isHttp2, onRequest, this.#config.http, () => this.#served.delete(served))
     this.#served.add(served)
   }
 

@@ -1,7 +1,9 @@
 /** Which responses and failures ask for another attempt. Decisions only; `exchange.ts` makes the attempt. */
+import { isIdempotent } from '../http/method.ts'
 import type { StreamError } from '../http/stream-error.ts'
 import { NO_GRPC_STATUS } from '../policy/classify.ts'
 import { isRetryableGrpcStatus, isRetryableStatus } from '../policy/outbound-policy.ts'
+import type { Head } from '../wire/head.ts'
 import type { Attempt } from './attempt.ts'
 import type { RetryPlan } from './route-plan.ts'
 
@@ -9,9 +11,6 @@ import type { RetryPlan } from './route-plan.ts'
 export const MAX_SAFE_RETRIES = 5
 /** Content kept for a safe retry; a longer request is sent once. */
 export const SAFE_RETRY_BYTES = 65_536
-
-/** RFC 9110 §9.2.2. */
-const IDEMPOTENT = new Set(['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS', 'TRACE'])
 
 /** Whether what is known of the response asks for another attempt; `isEnd`: its status is final. */
 export function asksForRetry(retry: RetryPlan, attempt: Attempt, isGrpc: boolean, isEnd: boolean): boolean {
@@ -26,6 +25,6 @@ export function asksForRetry(retry: RetryPlan, attempt: Attempt, isGrpc: boolean
 }
 
 /** Whether no application has seen a request that failed so, or may see it twice (RFC 9110 §9.2.2). */
-export function isSafeToRepeat(error: StreamError, method: string): boolean {
-  return error.isUnprocessed || (error.kind === 'stale' && IDEMPOTENT.has(method))
+export function isSafeToRepeat(error: StreamError, request: Head | undefined): boolean {
+  return error.isUnprocessed || (error.kind === 'stale' && request !== undefined && isIdempotent(request))
 }

@@ -1,13 +1,5 @@
-/** Chance for fuzzers and tests: the same seed gives the same numbers, so a failure can be repeated (mulberry32). */
-export function seededRandom(seed: number): () => number {
-  let state = seed | 0
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
+/** What fuzzers of bytes draw besides `seededRandom`. */
+export { seededRandom } from '../../api/seeded-random.ts'
 
 /** A whole number from 0 to `below` - 1. */
 export function below(random: () => number, limit: number): number {

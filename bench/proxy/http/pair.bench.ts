@@ -8,15 +8,16 @@
 import type { Discovery } from '../../../proxy/discovery/discovery.ts'
 import { DEFAULT_HTTP2 } from '../../../proxy/http/http2-config.ts'
 import { Http2Connection } from '../../../proxy/http/http2-connection.ts'
+import { serveHttp } from '../../../proxy/http/serve.ts'
 import type { ClientStream, RequestHandler, ResponseHandler, ServerStream } from '../../../proxy/http/stream.ts'
 import type { Transport } from '../../../proxy/http/transport.ts'
-import { InboundHttp, serveHttp as serveInbound } from '../../../proxy/inbound/http.ts'
+import { InboundHttp } from '../../../proxy/inbound/http.ts'
 import type { Connector } from '../../../proxy/io/connector.ts'
 import { HttpClients } from '../../../proxy/io/http-clients.ts'
 import { Backend } from '../../../proxy/outbound/backend.ts'
 import { BackendCache } from '../../../proxy/outbound/backend-cache.ts'
 import { Endpoint } from '../../../proxy/outbound/endpoint.ts'
-import { serveHttp as serveOutbound } from '../../../proxy/outbound/http.ts'
+import { outboundRequests } from '../../../proxy/outbound/http.ts'
 import { Target } from '../../../proxy/outbound/target.ts'
 import { plainEndpoint } from '../../../proxy/policy/endpoint.ts'
 import { defaultServer } from '../../../proxy/policy/inbound-policy.ts'
@@ -159,24 +160,18 @@ const outbound: Side = (front, back) => {
     watchPort: () => ({ close() {} }),
   }
   target.start(unknown, '10.0.0.1:80', true)
-  serveOutbound(
-    front,
-    true,
-    target,
-    {
-      parentName: 'web.shop:80',
-      failFastTimeoutMs: 3_000,
-      isInformational: true,
-      maxInFlight: 100_000,
-      nowMs,
-      random: Math.random,
-      tryBegin: () => true,
-      onError() {},
-      onEnded() {},
-    },
-    { http2: DEFAULT_HTTP2, maxHeadBytes: 65_536 },
-    () => {},
-  )
+  const onRequest = outboundRequests(true, target, {
+    parentName: 'web.shop:80',
+    failFastTimeoutMs: 3_000,
+    isInformational: true,
+    maxInFlight: 100_000,
+    nowMs,
+    random: Math.random,
+    tryBegin: () => true,
+    onError() {},
+    onEnded() {},
+  })
+  serveHttp(front, true, onRequest, { http2: DEFAULT_HTTP2, maxHeadBytes: 65_536 }, () => {})
 }
 
 const inbound: Side = (front, back) => {
@@ -198,7 +193,7 @@ const inbound: Side = (front, back) => {
     nowMs,
     random: Math.random,
   } as never)
-  serveInbound(front, true, http.onRequest, { http2: DEFAULT_HTTP2, maxHeadBytes: 65_536 }, () => {})
+  serveHttp(front, true, http.onRequest, { http2: DEFAULT_HTTP2, maxHeadBytes: 65_536 }, () => {})
 }
 
 /** Hands every request over as it came: the price of client and application. */
