@@ -4,15 +4,10 @@
  * Text is always canonical (RFC 5952), so equal addresses are equal strings and can be keys of a Map.
  */
 import { isIPv4, isIPv6 } from 'node:net'
-import { create } from '@bufbuild/protobuf'
-import {
-  type IPAddress,
-  IPAddressSchema,
-  type IPNetwork,
-  IPNetworkSchema,
-  type TcpAddress,
-  TcpAddressSchema,
-} from './gen/net_pb.js'
+import type { IPAddress, IPNetwork, TcpAddress } from './gen/net_pb.js'
+
+/** Messages are plain objects that name their type; made here by hand, since proxies do without the library (messages/). */
+const NET = 'io.linkerd.proxy.net'
 
 export interface SocketAddress {
   readonly ip: string
@@ -107,10 +102,9 @@ export function ipToMessage(ip: string | Uint8Array): IPAddress {
   const bytes = typeof ip === 'string' ? parseIp(ip) : ip
   if (bytes === undefined) throw new TypeError(`"${ip}" is not an IP address`)
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  if (bytes.length === 4) return create(IPAddressSchema, { ip: { case: 'ipv4', value: view.getUint32(0) } })
-  return create(IPAddressSchema, {
-    ip: { case: 'ipv6', value: { first: view.getBigUint64(0), last: view.getBigUint64(8) } },
-  })
+  if (bytes.length === 4) return { $typeName: `${NET}.IPAddress`, ip: { case: 'ipv4', value: view.getUint32(0) } }
+  const value = { $typeName: `${NET}.IPv6`, first: view.getBigUint64(0), last: view.getBigUint64(8) } as const
+  return { $typeName: `${NET}.IPAddress`, ip: { case: 'ipv6', value } }
 }
 
 /** Canonical text of a message; `undefined` when the peer left the oneof unset. */
@@ -135,7 +129,7 @@ export function ipFromMessage(message: IPAddress | undefined): string | undefine
 }
 
 export function tcpAddressToMessage({ ip, port }: SocketAddress): TcpAddress {
-  return create(TcpAddressSchema, { ip: ipToMessage(ip), port })
+  return { $typeName: `${NET}.TcpAddress`, ip: ipToMessage(ip), port }
 }
 
 /** `undefined` without an address. The port keeps its low 16 bits, as every proxy reads it. */
@@ -145,7 +139,7 @@ export function tcpAddressFromMessage(message: TcpAddress | undefined): SocketAd
 }
 
 export function cidrToMessage({ base, prefixBits }: Cidr): IPNetwork {
-  return create(IPNetworkSchema, { ip: ipToMessage(base), prefixLen: prefixBits })
+  return { $typeName: `${NET}.IPNetwork`, ip: ipToMessage(base), prefixLen: prefixBits }
 }
 
 /** `undefined` without an address or with a prefix longer than it. */

@@ -181,7 +181,14 @@ test('api/gen is what the schemas generate', async (t) => {
   const path = `${join(root, 'node_modules/.bin')}:${process.env.PATH}`
   execFileSync('buf', ['generate', '--template', template], { cwd: root, env: { ...process.env, PATH: path } })
   const generated = readdirSync(join(out, 'gen')).sort()
-  t.same(readdirSync(join(import.meta.dirname, 'gen')).sort(), generated)
+  const isOurs = (name: string): boolean => name.endsWith('_tables.ts')
+  // Those are held by messages/codec.test.ts.
+  t.same(
+    readdirSync(join(import.meta.dirname, 'gen'))
+      .sort()
+      .filter((name) => !isOurs(name)),
+    generated,
+  )
   for (const file of generated) {
     const [fresh, committed] = [join(out, 'gen', file), join(import.meta.dirname, 'gen', file)].map((name) =>
       readFileSync(name, 'utf8'),

@@ -30,7 +30,8 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     process.exit(1)
   }
   const PATH = `${dirname(node)}${delimiter}${process.env.PATH ?? ''}`
-  const { status, signal } = spawnSync(command, args, { stdio: 'inherit', env: { ...process.env, PATH } })
+  const { status, signal, error } = spawnSync(command, args, { stdio: 'inherit', env: { ...process.env, PATH } })
+  if (error !== undefined) process.stderr.write(`weft: cannot start ${command}: ${error.message}\n`)
   if (signal !== null) process.kill(process.pid, signal)
   process.exit(status ?? 1)
 }

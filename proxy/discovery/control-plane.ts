@@ -4,11 +4,11 @@
  * One table says what each of the four questions does with a status; everything else about streams is `StreamWatch`, and
  * what messages mean is `convert/`.
  */
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
-import { DestinationProfileSchema, GetDestinationSchema, UpdateSchema } from '../../api/gen/destination_pb.js'
-import { PortSpecSchema, ServerSchema } from '../../api/gen/inbound_pb.js'
-import { OutboundPolicySchema, TrafficSpecSchema } from '../../api/gen/outbound_pb.js'
+import { DestinationProfileTable, GetDestinationTable, UpdateTable } from '../../api/gen/destination_tables.ts'
+import { PortSpecTable, ServerTable } from '../../api/gen/inbound_tables.ts'
+import { OutboundPolicyTable, TrafficSpecTable } from '../../api/gen/outbound_tables.ts'
 import { parseSocketAddress, tcpAddressToMessage } from '../../api/ip.ts'
+import { decode, encode } from '../../api/messages/codec.ts'
 import type { Timers } from '../io/timers.ts'
 import type { BackoffParams } from '../policy/backoff.ts'
 import { type InboundServer, invalidServer } from '../policy/inbound-policy.ts'
@@ -75,9 +75,6 @@ const QUESTIONS = {
   },
 } as const
 
-/** Unknown fields of a newer control plane are not kept. */
-const READ = { readUnknownFields: false } as const
-
 type Listener = Pick<StreamWatchOptions, 'onMessage' | 'onTerminal' | 'onStream'>
 
 export class ControlPlane implements Discovery {
@@ -93,7 +90,7 @@ export class ControlPlane implements Discovery {
     let isFirst = true
     return this.#watch('profile', question, this.#destination(address), {
       onMessage: (bytes) => {
-        const profile = profileOf(fromBinary(DestinationProfileSchema, bytes, READ))
+        const profile = profileOf(decode(DestinationProfileTable, bytes))
         isFirst = false
         this.#complain(question, profile.problems)
         onUpdate(profile)
@@ -112,7 +109,7 @@ export class ControlPlane implements Discovery {
     let isFirst = true
     return this.#watch('policy', question, this.#trafficSpec(address), {
       onMessage: (bytes) => {
-        const policy = outboundPolicyOf(fromBinary(OutboundPolicySchema, bytes, READ))
+        const policy = outboundPolicyOf(decode(OutboundPolicyTable, bytes))
         isFirst = false
         if (policy.kind === 'invalid')
           this.#complain(question, [`${policy.reason}; requests fail until it is corrected`])
@@ -136,7 +133,7 @@ export class ControlPlane implements Discovery {
         isComplete = false
       },
       onMessage: (bytes) => {
-        const update = destinationUpdateOf(fromBinary(UpdateSchema, bytes, READ))
+        const update = destinationUpdateOf(decode(UpdateTable, bytes))
         if ('problems' in update) this.#complain(question, update.problems)
         switch (update.kind) {
           case 'add':
@@ -160,10 +157,10 @@ export class ControlPlane implements Discovery {
 
   watchPort(port: number, onUpdate: (server: InboundServer) => void): Watch {
     const question = `inbound policy of port ${port}`
-    const request = toBinary(PortSpecSchema, create(PortSpecSchema, { workload: this.#options.workload, port }))
+    const request = encode(PortSpecTable, { workload: this.#options.workload, port })
     return this.#watch('port', question, request, {
       onMessage: (bytes) => {
-        const policy = inboundPolicyOf(fromBinary(ServerSchema, bytes, READ))
+        const policy = inboundPolicyOf(decode(ServerTable, bytes))
         if (policy.kind === 'server') return onUpdate(policy)
         this.#complain(question, [`${policy.reason}; nobody is let in until it is corrected`])
         onUpdate(invalidServer(this.#options.detectTimeoutMs))
@@ -223,23 +220,19 @@ export class ControlPlane implements Discovery {
   }
 
   #destination(path: string): Uint8Array {
-    return toBinary(
-      GetDestinationSchema,
-      create(GetDestinationSchema, { path, contextToken: this.#options.contextToken }),
-    )
+    return encode(GetDestinationTable, { path, contextToken: this.#options.contextToken })
   }
 
   /** `ip:port`, or `name:port` in ingress mode. */
   #trafficSpec(target: string): Uint8Array {
     const address = parseSocketAddress(target)
-    const message = create(TrafficSpecSchema, {
+    return encode(TrafficSpecTable, {
       sourceWorkload: this.#options.workload,
       target:
         address === undefined
           ? { case: 'authority', value: target }
           : { case: 'addr', value: tcpAddressToMessage(address) },
     })
-    return toBinary(TrafficSpecSchema, message)
   }
 
   #complain(question: string, problems: readonly string[]): void {

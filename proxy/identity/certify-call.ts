@@ -1,7 +1,6 @@
 /** Identity.Certify over a connection of its own, which is closed after the answer: it is needed once a day. */
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
-import { timestampMs } from '@bufbuild/protobuf/wkt'
-import { CertifyRequestSchema, CertifyResponseSchema } from '../../api/gen/identity_pb.js'
+import { CertifyRequestTable, CertifyResponseTable } from '../../api/gen/identity_tables.ts'
+import { decode, encode } from '../../api/messages/codec.ts'
 import type { Certify } from './certifier.ts'
 
 /** The half of `GrpcChannel` that is used here. */
@@ -18,11 +17,10 @@ export function certifyOver(openChannel: () => UnaryChannel, timeoutMs = TIMEOUT
   return async (request) => {
     const channel = openChannel()
     try {
-      const bytes = await channel.unary(PATH, toBinary(CertifyRequestSchema, create(CertifyRequestSchema, request)), {
-        timeoutMs,
-      })
-      const { leafCertificate, intermediateCertificates, validUntil } = fromBinary(CertifyResponseSchema, bytes)
-      return { leafCertificate, intermediateCertificates, validUntilMs: validUntil && timestampMs(validUntil) }
+      const bytes = await channel.unary(PATH, encode(CertifyRequestTable, request), { timeoutMs })
+      const { leafCertificate, intermediateCertificates, validUntil } = decode(CertifyResponseTable, bytes)
+      const validUntilMs = validUntil && Number(validUntil.seconds) * 1_000 + Math.floor(validUntil.nanos / 1e6)
+      return { leafCertificate, intermediateCertificates, validUntilMs }
     } finally {
       channel.close()
     }

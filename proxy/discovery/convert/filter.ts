@@ -7,7 +7,8 @@ import type {
   RequestRedirect,
   ResponseHeaderModifier,
 } from '../../../api/gen/http_route_pb.js'
-import { type Headers, Scheme_Registered } from '../../../api/gen/http_types_pb.js'
+import type { Headers } from '../../../api/gen/http_types_pb.js'
+import { Scheme_RegisteredNames } from '../../../api/gen/http_types_tables.ts'
 import type {
   GrpcRoute_Filter,
   HttpRoute_Filter,
@@ -108,7 +109,7 @@ export function redirectOf({ scheme, host, path, port, status }: RequestRedirect
 }
 
 function schemeOf({ type }: NonNullable<RequestRedirect['scheme']>): string {
-  const scheme = type.case === 'registered' ? Scheme_Registered[type.value]?.toLowerCase() : type.value
+  const scheme = type.case === 'registered' ? Scheme_RegisteredNames[type.value]?.toLowerCase() : type.value
   if (scheme === undefined || !/^[a-z][a-z0-9+.-]*$/i.test(scheme))
     throw new Refused("a redirect's scheme is not a scheme")
   return scheme

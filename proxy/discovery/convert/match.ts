@@ -7,7 +7,8 @@ import type {
   PathMatch as PathMessage,
   QueryParamMatch,
 } from '../../../api/gen/http_route_pb.js'
-import { type HttpMethod, HttpMethod_Registered } from '../../../api/gen/http_types_pb.js'
+import type { HttpMethod } from '../../../api/gen/http_types_pb.js'
+import { HttpMethod_RegisteredNames } from '../../../api/gen/http_types_tables.ts'
 import { compilePattern, type RoutePattern } from '../../../api/regex.ts'
 import type { HostMatch, NamedMatch, PathMatch, RouteMatch } from '../../policy/route.ts'
 import { Refused, required } from './refused.ts'
@@ -49,7 +50,7 @@ export function suffixOf(reverseLabels: readonly string[]): string {
 export function methodOf({ type }: HttpMethod): string {
   switch (type.case) {
     case 'registered': {
-      const name = HttpMethod_Registered[type.value]
+      const name = HttpMethod_RegisteredNames[type.value]
       if (name === undefined) throw new Refused(`method number ${type.value} is not known`)
       return name
     }
