@@ -64,7 +64,7 @@ test('content leaves as the windows allow', async (t) => {
     t.same(peer.frames(), ['DATA 1 1000', 'SETTINGS ack'])
     t.same(peer.send(windowUpdate(1, 400)).frames(), [], 'the debt is paid')
     t.same(peer.send(windowUpdate(1, 20)).frames(), ['DATA 1 20'])
-    t.same(peer.send(settings([[Setting.initialWindowSize, 610]])).frames(), ['DATA 1 10', 'SETTINGS ack'])
+    t.same(peer.send(settings([[Setting.initialWindowSize, 610]])).frames(), ['SETTINGS ack', 'DATA 1 10'])
     t.same(peer.heard, ['sent 20 1', 'sent 10 1'], 'whoever sent it hears what left later')
   })
 

@@ -6,7 +6,7 @@ import { u31, u32 } from '../wire/bytes.ts'
 import { ConnectionError, ErrorCode } from '../wire/connection-error.ts'
 import { Flag, FrameType } from '../wire/frame.ts'
 import type { FrameSink } from '../wire/frame-reader.ts'
-import { writePing, writeSettingsAck } from '../wire/frame-writer.ts'
+import { writePing } from '../wire/frame-writer.ts'
 import { HeadReceiver, onGoneStream, receiveEnd } from './http2-heads.ts'
 import type { Http2Session } from './http2-session.ts'
 import { applySettings } from './http2-settings.ts'
@@ -167,8 +167,6 @@ export class Http2Receiver implements FrameSink {
     if ((end - start) % SETTING_BYTES !== 0)
       throw new ConnectionError(ErrorCode.frameSizeError, 'SETTINGS is not a multiple of 6 bytes (RFC 9113 §6.5)')
     applySettings(session, buf, start, end)
-    writeSettingsAck(session.transport)
-    session.transport.flushSoon()
     session.guardUnsent()
     if (session.hasPeerSettings) return
     session.hasPeerSettings = true

@@ -2,7 +2,7 @@
 import { u16, u32 } from '../wire/bytes.ts'
 import { ConnectionError, ErrorCode } from '../wire/connection-error.ts'
 import { CLIENT_PREFACE, Setting } from '../wire/frame.ts'
-import { writeSettings } from '../wire/frame-writer.ts'
+import { writeSettings, writeSettingsAck } from '../wire/frame-writer.ts'
 import type { Http2Session } from './http2-session.ts'
 
 const MAX_WINDOW_BYTES = 0x7fff_ffff
@@ -33,11 +33,20 @@ export function announceNoTable({ transport }: Http2Session): void {
 }
 
 /**
- * Applies the parameters in `buf[start, end)`, in order (RFC 9113 §6.5.3).
+ * Applies the parameters in `buf[start, end)`, in order, acknowledges them, and lets go what they allow.
  * @throws ConnectionError for values that RFC 9113 §6.5.2 forbids
  */
 export function applySettings(session: Http2Session, buf: Uint8Array, start: number, end: number): void {
+  const { sender, streams, transport } = session
+  const { initialWindowBytes } = sender
+  const hadCapacity = streams.ownCount < sender.maxStreams
   for (let at = start; at < end; at += SETTING_BYTES) applySetting(session, u16(buf, at), u32(buf, at + 2))
+  // RFC 9113 §6.5.3: the acknowledgement is due at once. It also tells the peer by which values the frames behind it go.
+  writeSettingsAck(transport)
+  transport.flushSoon()
+  if (sender.initialWindowBytes > initialWindowBytes)
+    for (const stream of [...streams.open.values()]) sender.onStreamWindow(stream)
+  if (!session.isServer && !hadCapacity) session.owner.onCapacity()
 }
 
 function applySetting(session: Http2Session, setting: number, value: number): void {
@@ -45,12 +54,9 @@ function applySetting(session: Http2Session, setting: number, value: number): vo
     case Setting.enablePush:
       if (value > 1 || (value === 1 && !session.isServer)) throw forbidden('SETTINGS_ENABLE_PUSH', value)
       return
-    case Setting.maxConcurrentStreams: {
-      const hadCapacity = session.streams.ownCount < session.sender.maxStreams
+    case Setting.maxConcurrentStreams:
       session.sender.maxStreams = value
-      if (!session.isServer && !hadCapacity) session.owner.onCapacity()
       return
-    }
     case Setting.initialWindowSize:
       return applyInitialWindow(session, value)
     case Setting.maxFrameSize:
@@ -79,7 +85,6 @@ function applyInitialWindow({ sender, streams }: Http2Session, value: number): v
       )
     }
   }
-  if (change > 0) for (const stream of [...streams.open.values()]) sender.onStreamWindow(stream)
 }
 
 function forbidden(name: string, value: number): ConnectionError {

@@ -4,6 +4,7 @@
  */
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server } from 'node:net'
+import type { SecureContext } from 'node:tls'
 import type { Discovery } from '../../proxy/discovery/discovery.ts'
 import { DEFAULT_HTTP2, type Http2Config } from '../../proxy/http/http2-config.ts'
 import { AppConnector } from '../../proxy/inbound/app-connector.ts'
@@ -42,6 +43,9 @@ export interface Pair {
   /** Where the application dials. */
   readonly port: number
   readonly counts: Counts
+  /** For who wants to be a peer: the inbound port, and certificates of the mesh. */
+  readonly inboundPort: number
+  readonly context: SecureContext
   setProfile(profile: Profile | undefined): void
   setServer(server: InboundServer): void
   setEndpoints(ports: readonly number[]): void
@@ -56,6 +60,8 @@ export interface PairOptions {
   /** Ports of the application's replicas. */
   readonly appPorts: readonly number[]
   readonly isMeshed?: boolean
+  /** The name in the certificate of both proxies. */
+  readonly identity?: string
   readonly profile?: Profile
   readonly detectTimeoutMs?: number
   readonly failFastTimeoutMs?: number
@@ -72,7 +78,8 @@ async function listen(server: Server): Promise<number> {
 
 export async function startPair(options: PairOptions): Promise<Pair> {
   const authority = await TestAuthority.root()
-  const issued = await authority.issue(IDENTITY)
+  const identity = options.identity ?? IDENTITY
+  const issued = await authority.issue(identity)
   const context = makeSecureContext({ key: issued.keyPem, chainPem: issued.chainPem, trustAnchorsPem: authority.pem })
   const counts = new Counts()
   const isMeshed = options.isMeshed ?? true
@@ -104,8 +111,8 @@ export async function startPair(options: PairOptions): Promise<Pair> {
       return { close() {} }
     },
   }
-  const tls = new MeshTlsServer({ localName: IDENTITY, withAlpn: false })
-  const directTls = new MeshTlsServer({ localName: IDENTITY, withAlpn: true })
+  const tls = new MeshTlsServer({ localName: identity, withAlpn: false })
+  const directTls = new MeshTlsServer({ localName: identity, withAlpn: true })
   tls.setContext(context)
   directTls.setContext(context)
   const telemetry: InboundTelemetry = {
@@ -136,7 +143,7 @@ export async function startPair(options: PairOptions): Promise<Pair> {
       get port() {
         return inboundPort
       },
-      localName: IDENTITY,
+      localName: identity,
       detectTimeoutMs: options.detectTimeoutMs ?? 10_000,
       keepAliveMs: undefined,
       maxInFlight: 100_000,
@@ -171,7 +178,7 @@ export async function startPair(options: PairOptions): Promise<Pair> {
     isMeshed
       ? {
           ...plainEndpoint('127.0.0.1', port),
-          identity: { name: IDENTITY, serverName: IDENTITY },
+          identity: { name: identity, serverName: identity },
           protocolHint: options.isOpaque ? 'opaque' : 'h2',
           opaqueTransportPort: inboundPort,
         }
@@ -262,6 +269,8 @@ export async function startPair(options: PairOptions): Promise<Pair> {
   return {
     port,
     counts,
+    inboundPort,
+    context,
     setProfile: (profile) => onProfile?.(profile),
     setServer(updated) {
       server = updated

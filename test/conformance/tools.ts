@@ -1,0 +1,19 @@
+/** Builds and installs what the suites need, so that no test has to wait for a compiler. */
+import { findH2spec } from './h2spec/h2spec.ts'
+import type { Suite } from './suite.ts'
+
+const TOOLS = [{ name: 'h2spec', find: findH2spec }] as const
+
+export const toolsSuite: Suite = {
+  name: 'tools',
+  usage: 'tools                   build and install what the suites need, ahead of a run',
+  async run(_args, say) {
+    let hasAll = true
+    for (const { name, find } of TOOLS) {
+      const found = await find()
+      say(typeof found === 'string' ? found : `${name} is there`)
+      hasAll &&= typeof found !== 'string'
+    }
+    return hasAll
+  },
+}
