@@ -45,7 +45,10 @@ export function backendFactory(
           maxIdle: outbound.maxIdlePerEndpoint,
           idleTimeoutMs: outbound.http1PoolIdleMs,
         },
-        http2: clientHttp2(outbound.http2Client, meta.http2),
+        http2: {
+          ...clientHttp2(outbound.http2Client, meta.http2),
+          keepsHttp1Names: meta.identity !== undefined && !isLocal,
+        },
         backoff: outbound.connectBackoff,
       },
       nowMs,

@@ -69,6 +69,7 @@ export function readHttp2Server(env: Env, prefix: Prefix): Http2Config {
   }
   const client = readHttp2Client(env)
   return {
+    ...DEFAULT_HTTP2,
     initialStreamWindowBytes: env.integer(
       `${name}_INITIAL_STREAM_WINDOW_SIZE`,
       client.initialStreamWindowBytes,

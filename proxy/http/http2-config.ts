@@ -7,6 +7,8 @@ export interface Http2Config {
   readonly maxConcurrentStreams: number
   /** SETTINGS_MAX_HEADER_LIST_SIZE: larger heads make the stream malformed. */
   readonly maxHeaderListBytes: number
+  /** The peer is a proxy of the mesh: names of HTTP/1 fields keep their case if it says the same (wire/http1-names.ts). */
+  readonly keepsHttp1Names: boolean
   /** Time between keep-alive PINGs and until an answer is due; 0 sends none. */
   readonly keepAliveIntervalMs: number
   readonly keepAliveTimeoutMs: number
@@ -17,6 +19,7 @@ export const DEFAULT_HTTP2: Http2Config = {
   initialConnectionWindowBytes: 1_048_576,
   maxConcurrentStreams: 10_000,
   maxHeaderListBytes: 65_536,
+  keepsHttp1Names: false,
   keepAliveIntervalMs: 0,
   keepAliveTimeoutMs: 0,
 }

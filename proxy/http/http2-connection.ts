@@ -23,6 +23,9 @@ import type { Transport, TransportHandler } from './transport.ts'
 
 export type { Http2Owner } from './http2-session.ts'
 
+/** From a client's first tick until the server's SETTINGS must be there. */
+const SETTINGS_TIMEOUT_MS = 5_000
+
 const KEEP_ALIVE_PING = Buffer.from('weft-liv', 'latin1')
 
 export class Http2Connection implements TransportHandler {
@@ -32,6 +35,7 @@ export class Http2Connection implements TransportHandler {
   readonly #assembly: FrameAssembly
   readonly #receiver: Http2Receiver
   readonly #keepAlive: KeepAlive
+  #firstTickMs = -1
 
   /** `onRequest` makes it a server; without it the connection is a client. */
   constructor(transport: Transport, config: Http2Config, owner: Http2Owner, onRequest?: RequestListener) {
@@ -64,10 +68,24 @@ export class Http2Connection implements TransportHandler {
     return this.#session.isDraining || this.#session.isClosed
   }
 
-  /** Whether a client may open one more stream now. */
+  /** The peer's SETTINGS have arrived. */
+  get isReady(): boolean {
+    return this.#session.hasPeerSettings
+  }
+
+  /**
+   * Whether a client may open one more stream now. Not before the peer's SETTINGS: they say how many streams it takes and
+   * what it understands.
+   */
   get canOpen(): boolean {
-    const { isDraining, isClosed, streams, sender } = this.#session
-    return !isDraining && !isClosed && streams.ownCount < sender.maxStreams && streams.nextOwnId < MAX_STREAM_ID
+    const { isDraining, isClosed, hasPeerSettings, streams, sender } = this.#session
+    return (
+      hasPeerSettings &&
+      !isDraining &&
+      !isClosed &&
+      streams.ownCount < sender.maxStreams &&
+      streams.nextOwnId < MAX_STREAM_ID
+    )
   }
 
   /** A new stream of a client; it gets its id when its head is sent. Whoever takes it sends a head or resets it. */
@@ -85,6 +103,7 @@ export class Http2Connection implements TransportHandler {
   tick(nowMs: number): void {
     if (this.#session.isClosed) return
     this.#session.tick()
+    if (!this.#session.isServer && !this.#session.hasPeerSettings && this.#isSettingsLate(nowMs)) return
     switch (this.#keepAlive.tick(nowMs)) {
       case 'none':
         return
@@ -98,6 +117,16 @@ export class Http2Connection implements TransportHandler {
         return this.transport.destroy()
       }
     }
+  }
+
+  /** A peer that accepts and then says nothing must not hold up the requests that wait for it. */
+  #isSettingsLate(nowMs: number): boolean {
+    if (this.#firstTickMs === -1) this.#firstTickMs = nowMs
+    if (nowMs - this.#firstTickMs < SETTINGS_TIMEOUT_MS) return false
+    const message = `the peer sent no SETTINGS within ${SETTINGS_TIMEOUT_MS} ms (RFC 9113 §3.4)`
+    this.#session.fail(new ConnectionError(ErrorCode.settingsTimeout, message))
+    this.transport.destroy()
+    return true
   }
 
   // ── TransportHandler ──

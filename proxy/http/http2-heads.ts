@@ -7,6 +7,7 @@ import { ConnectionError, ErrorCode } from '../wire/connection-error.ts'
 import { Flag } from '../wire/frame.ts'
 import { Head } from '../wire/head.ts'
 import { HpackDecoder } from '../wire/hpack-decoder.ts'
+import { restoreNames } from '../wire/http1-names.ts'
 import type { MessageKind } from '../wire/message-check.ts'
 import { HTTP2_BOUNDS } from './http2-config.ts'
 import type { Http2Session } from './http2-session.ts'
@@ -224,6 +225,7 @@ export class HeadReceiver {
   #decode(buf: Buffer, start: number, end: number, kind: MessageKind): void {
     if (this.#blocks < BLOCKS_WITH_TABLE && !this.#isTableRefused) this.#weighTable(buf, start, end)
     this.#decoder.decode(received, buf, start, end, kind)
+    if (received.namesRow !== -1 && this.#session.keepsHttp1Names) restoreNames(received)
   }
 
   #weighTable(buf: Buffer, start: number, end: number): void {

@@ -39,6 +39,8 @@ export class Http2Session {
   readonly window: ReceiveWindow
   readonly sender: Http2Sender
   hasPeerSettings = false
+  /** Both sides said that they restore the names of HTTP/1 fields. */
+  keepsHttp1Names = false
   /** No new streams: ours when we are a client, and a server says so by GOAWAY. */
   isDraining = false
   isClosed = false

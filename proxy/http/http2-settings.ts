@@ -17,11 +17,13 @@ export function announceSettings({ transport, config, isServer, window }: Http2S
     CLIENT_PREFACE.copy(transport.buf, transport.at)
     transport.at += CLIENT_PREFACE.length
   }
-  writeSettings(transport, [
+  const settings: [number, number][] = [
     isServer ? [Setting.maxConcurrentStreams, config.maxConcurrentStreams] : [Setting.enablePush, 0],
     [Setting.initialWindowSize, config.initialStreamWindowBytes],
     [Setting.maxHeaderListSize, config.maxHeaderListBytes],
-  ])
+  ]
+  if (config.keepsHttp1Names) settings.push([Setting.http1Names, 1])
+  writeSettings(transport, settings)
   window.announce()
   transport.flushSoon()
 }
@@ -62,6 +64,9 @@ function applySetting(session: Http2Session, setting: number, value: number): vo
     case Setting.maxFrameSize:
       // Larger frames than the default buy nothing here and would hold up other streams: checked, not used.
       if (value < MIN_FRAME_SIZE || value > MAX_FRAME_SIZE) throw forbidden('SETTINGS_MAX_FRAME_SIZE', value)
+      return
+    case Setting.http1Names:
+      session.keepsHttp1Names = session.config.keepsHttp1Names && value === 1
       return
     default:
       // The table size needs no action: this encoder never uses the dynamic table. Unknown settings are ignored.

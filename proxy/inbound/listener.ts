@@ -61,6 +61,8 @@ type Hello =
 export class InboundListener {
   readonly #config: InboundListenerConfig
   readonly #deps: InboundDeps
+  /** Of connections whose other end has proved to be a proxy of the mesh. */
+  readonly #meshHttp: HttpServerConfig
   readonly #server: Server
   readonly #served = new Set<ServedConnection>()
   readonly #sockets = new Set<Socket>()
@@ -70,6 +72,7 @@ export class InboundListener {
   constructor(config: InboundListenerConfig, deps: InboundDeps) {
     this.#config = config
     this.#deps = deps
+    this.#meshHttp = { ...config.http, http2: { ...config.http.http2, keepsHttp1Names: true } }
     this.#inFlight = { count: 0, max: config.maxInFlight }
     this.#direct = new DirectConnections(config, deps, {
       forward: (socket, accepted) => forward(socket, accepted, deps),
@@ -262,7 +265,8 @@ export class InboundListener {
       inFlight: this.#inFlight,
       accessLog: this.#deps.accessLog,
     })
-    const served = serveHttp(transport, isHttp2, http.onRequest, this.#config.http, () => this.#served.delete(served))
+    const config = accepted.tls.kind === 'meshTls' ? this.#meshHttp : this.#config.http
+    const served = serveHttp(transport, isHttp2, http.onRequest, config, () => this.#served.delete(served))
     this.#served.add(served)
   }
 }

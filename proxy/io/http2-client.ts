@@ -66,11 +66,13 @@ export class Http2Client {
   }
 
   open(): Http2Stream | undefined {
+    let isOpening = false
     for (let at = 0; at < this.#links.length; at++) {
-      const connection = this.#links[at]!.connection
+      const { connection } = this.#links[at]!
       if (connection.canOpen) return connection.openStream()
+      isOpening ||= !connection.isReady
     }
-    if (this.#links.length < MAX_CONNECTIONS) this.#connect()
+    if (!isOpening && this.#links.length < MAX_CONNECTIONS) this.#connect()
     return undefined
   }
 
@@ -94,7 +96,6 @@ export class Http2Client {
       (transport) => {
         this.#connecting = undefined
         this.#links.push(new Link(this, transport, this.#config))
-        this.#events.onReady()
       },
       (error) => {
         this.#connecting = undefined

@@ -25,7 +25,7 @@ export const Flag = {
   priority: 0x20,
 } as const
 
-/** SETTINGS parameters (RFC 9113 §6.5.2, RFC 8441 §3). */
+/** SETTINGS parameters (RFC 9113 §6.5.2, RFC 8441 §3). The last is Weft's own, from the range for experiments (RFC 7540 §11.3). */
 export const Setting = {
   headerTableSize: 1,
   enablePush: 2,
@@ -34,6 +34,8 @@ export const Setting = {
   maxFrameSize: 5,
   maxHeaderListSize: 6,
   enableConnectProtocol: 8,
+  /** 1: this side restores names of HTTP/1 fields from `weft-names` (wire/http1-names.ts). */
+  http1Names: 0xf457,
 } as const
 
 /** What a client sends before its first frame (RFC 9113 §3.4). */

@@ -31,6 +31,10 @@ export const FLAG = {
   dropped: 2,
   /** Came as "never indexed" (RFC 7541 §6.2.3) and leaves so. */
   neverIndexed: 4,
+  /** The name leaves over HTTP/1 in Title-Case; see http1-names.ts. */
+  titleName: 8,
+  /** The name leaves over HTTP/1 as its bytes are, also where a token stands for it. */
+  casedName: 16,
 } as const
 
 export const Encoding = { none: 0, http1: 1, hpack: 2 } as const
@@ -83,6 +87,8 @@ export class Head {
   isUpgrade = false
   upgradeStart = 0
   upgradeEnd = 0
+  /** HTTP/2: the row of the field that tells how HTTP/1 wrote the names in front of it, -1 when there is none. */
+  namesRow = -1
   /** HTTP/2: why the message must be refused (RFC 9113 §8.1.1); `undefined` when it is well-formed. */
   malformed: string | undefined = undefined
 
@@ -105,6 +111,7 @@ export class Head {
     this.isUpgrade = false
     this.upgradeStart = 0
     this.upgradeEnd = 0
+    this.namesRow = -1
     this.malformed = undefined
   }
 
@@ -286,6 +293,7 @@ export class Head {
     this.isUpgrade = other.isUpgrade
     this.upgradeStart = other.upgradeStart
     this.upgradeEnd = other.upgradeEnd
+    this.namesRow = other.namesRow
     this.malformed = other.malformed
   }
 }

@@ -9,10 +9,12 @@
 import { copyBytes } from './bytes.ts'
 import { Encoding, FIELD, FIELD_STRIDE, FLAG, type Head } from './head.ts'
 import { STATIC_NAME_INDEX, STATIC_VALUE_COUNT, STATIC_VALUES } from './hpack-static.ts'
+import { describeNames, NAME_ITEM_OVERHEAD_BYTES, names } from './http1-names.ts'
 import type { Output } from './output.ts'
 import { OTHER, TOKEN_NAME_BYTES, TOKEN_NAME_LENGTHS, token } from './tokens.ts'
 
 const STATUS = token(':status')
+const NAMES = token('weft-names')
 const HUFFMAN_BIT = 0x80
 const INDEXED = 0x80
 const NEVER_INDEXED = 0x10
@@ -26,24 +28,35 @@ export function writeTableSizeZero(out: Output): void {
   out.buf[out.at++] = 0x20
 }
 
-/** An upper bound of the block's bytes. */
-export function blockBound(head: Head): number {
+/** An upper bound of the block's bytes; `keepsNames` as in `writeHpackBlock`. */
+export function blockBound(head: Head, keepsNames = false): number {
   const { fields, count } = head
   let bound = STATUS_BOUND_BYTES
+  let nameBytes = 0
   for (let row = 0, last = count * FIELD_STRIDE; row < last; row += FIELD_STRIDE) {
     const known = fields[row]!
     const nameLength = known === OTHER ? fields[row + 2]! - fields[row + 1]! : TOKEN_NAME_LENGTHS[known]!
-    bound += nameLength + fields[row + 4]! - fields[row + 3]! + FIELD_BOUND_BYTES
+    nameBytes += nameLength
+    bound += fields[row + 4]! - fields[row + 3]! + FIELD_BOUND_BYTES
     // What came coded in an odd way (a long integer, say) may be longer than what we would write.
     const asItCame = fields[row + 7]! - fields[row + 6]!
     if (asItCame > 0) bound += asItCame
   }
-  return bound
+  return bound + nameBytes + (keepsNames ? namesBound(count, nameBytes) : 0)
 }
 
-/** Writes every field of `head` that was not dropped. Fields HTTP/2 does not have were dropped by the caller. */
-export function writeHpackBlock(out: Output, head: Head): void {
-  out.ensure(blockBound(head))
+/**
+ * Writes every field of `head` that was not dropped. Fields HTTP/2 does not have were dropped by the caller.
+ *
+ * @param keepsNames tells the peer how HTTP/1 wrote the names; only for a peer that restores them (`http1-names.ts`)
+ */
+export function writeHpackBlock(out: Output, head: Head, keepsNames = false): void {
+  let namesRow = -1
+  if (keepsNames && head.encoding === Encoding.http1) {
+    describeNames(head)
+    namesRow = names.lastRow
+  }
+  out.ensure(blockBound(head, keepsNames))
   const { bytes, fields, count } = head
   const buf = out.buf
   const isHpack = head.encoding === Encoding.hpack
@@ -66,6 +79,7 @@ export function writeHpackBlock(out: Output, head: Head): void {
       runStart = 0
       runEnd = 0
       at = putField(buf, at, bytes, fields, row)
+      if (row === namesRow) at = putNames(buf, at)
     }
   }
   if (runStart < runEnd) at = copyBytes(bytes, runStart, runEnd, buf, at)
@@ -91,6 +105,18 @@ function putField(buf: Uint8Array, at: number, bytes: Uint8Array, fields: Int32A
   if (nameIndex === 0) at = putName(buf, at, known, bytes, fields[row + FIELD.nameStart]!, fields[row + FIELD.nameEnd]!)
   at = putInteger(buf, at, isCoded ? HUFFMAN_BIT : 0, 0x7f, valueEnd - valueStart)
   return copyBytes(bytes, valueStart, valueEnd, buf, at)
+}
+
+/** An upper bound of the field that tells of `count` names of `nameBytes` in all. */
+function namesBound(count: number, nameBytes: number): number {
+  return TOKEN_NAME_LENGTHS[NAMES]! + FIELD_BOUND_BYTES + count * NAME_ITEM_OVERHEAD_BYTES + nameBytes
+}
+
+function putNames(buf: Uint8Array, at: number): number {
+  at = putInteger(buf, at, 0, 0x0f, 0)
+  at = putName(buf, at, NAMES, buf, 0, 0)
+  at = putInteger(buf, at, 0, 0x7f, names.length)
+  return copyBytes(names.text, 0, names.length, buf, at)
 }
 
 /** Index of the static entry with this name and value, 0 when there is none. */

@@ -9,7 +9,15 @@ import { Framing, type Head, Version } from './head.ts'
 import { Http1Error } from './http1-error.ts'
 import { TOKEN_NAMES, token } from './tokens.ts'
 
-export const Rule1 = { none: 0, host: 1, contentLength: 2, transferEncoding: 3, connection: 4, upgrade: 5 } as const
+export const Rule1 = {
+  none: 0,
+  host: 1,
+  contentLength: 2,
+  transferEncoding: 3,
+  connection: 4,
+  upgrade: 5,
+  internal: 6,
+} as const
 /** `Rule1` by token: fields `FramingNotes` wants to see. */
 export const RULES1 = new Uint8Array(TOKEN_NAMES.length)
 RULES1[token('host')] = Rule1.host
@@ -17,6 +25,7 @@ RULES1[token('content-length')] = Rule1.contentLength
 RULES1[token('transfer-encoding')] = Rule1.transferEncoding
 RULES1[token('connection')] = Rule1.connection
 RULES1[token('upgrade')] = Rule1.upgrade
+RULES1[token('weft-names')] = Rule1.internal
 
 const CONTENT_LENGTH = token('content-length')
 const TRANSFER_ENCODING = token('transfer-encoding')
@@ -79,6 +88,10 @@ export class FramingNotes {
       case Rule1.upgrade:
         this.#upgradeStart = start
         this.#upgradeEnd = end
+        return
+      case Rule1.internal:
+        // What two proxies tell one another over HTTP/2 is not for applications to say.
+        head.dropAt(index)
     }
   }
 

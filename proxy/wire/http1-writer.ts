@@ -7,6 +7,7 @@
  */
 import { copyBytes } from './bytes.ts'
 import { Encoding, FIELD, FIELD_STRIDE, FLAG, type Head, Version } from './head.ts'
+import { putTitle, TITLE_NAME_BYTES } from './http1-names.ts'
 import { decodeHuffmanInto, maxDecodedBytes } from './huffman.ts'
 import type { Output } from './output.ts'
 import { REASONS } from './reasons.ts'
@@ -179,9 +180,14 @@ function putCookies(buf: Uint8Array, at: number, head: Head, first: number): num
 }
 
 function putName(buf: Uint8Array, at: number, head: Head, row: number): number {
-  const known = head.fields[row]!
-  if (known !== OTHER) at = putBytes(buf, at, TOKEN_NAME_BYTES[known]!)
-  else at = copyBytes(head.bytes, head.fields[row + FIELD.nameStart]!, head.fields[row + FIELD.nameEnd]!, buf, at)
+  const { bytes, fields } = head
+  const known = fields[row]!
+  const flags = fields[row + FIELD.flags]!
+  const isTitle = (flags & FLAG.titleName) !== 0
+  if (known !== OTHER && (flags & FLAG.casedName) === 0)
+    at = putBytes(buf, at, isTitle ? TITLE_NAME_BYTES[known]! : TOKEN_NAME_BYTES[known]!)
+  else if (isTitle) at = putTitle(buf, at, bytes, fields[row + FIELD.nameStart]!, fields[row + FIELD.nameEnd]!)
+  else at = copyBytes(bytes, fields[row + FIELD.nameStart]!, fields[row + FIELD.nameEnd]!, buf, at)
   buf[at] = 0x3a
   buf[at + 1] = 0x20
   return at + 2

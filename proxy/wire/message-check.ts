@@ -19,8 +19,9 @@ const STATUS = token(':status')
 const PROTOCOL = token(':protocol')
 const TE = token('te')
 const CONTENT_LENGTH = token('content-length')
+const NAMES = token('weft-names')
 
-export const Rule = { none: 0, pseudo: 1, connectionSpecific: 2, te: 3, contentLength: 4 } as const
+export const Rule = { none: 0, pseudo: 1, connectionSpecific: 2, te: 3, contentLength: 4, names: 5 } as const
 /** `Rule` by token. */
 export const RULES = new Uint8Array(TOKEN_NAMES.length)
 for (const known of [METHOD, SCHEME, AUTHORITY, PATH, STATUS, PROTOCOL]) RULES[known] = Rule.pseudo
@@ -29,6 +30,7 @@ for (const name of ['connection', 'keep-alive', 'proxy-connection', 'transfer-en
 }
 RULES[TE] = Rule.te
 RULES[CONTENT_LENGTH] = Rule.contentLength
+RULES[NAMES] = Rule.names
 
 /** Bits of pseudo-fields: tokens of pseudo-fields are small enough to be bit numbers. */
 const bit = (known: number) => 1 << known
@@ -71,6 +73,12 @@ export class MessageCheck {
   regular(head: Head, index: number): string | undefined {
     const known = head.tokenAt(index)
     if (RULES[known] === Rule.connectionSpecific) return `${TOKEN_NAMES[known]} does not exist in HTTP/2`
+    if (known === NAMES) {
+      // Ours alone: whoever sent it, nobody behind this proxy sees it.
+      head.dropAt(index)
+      if (head.namesRow === -1) head.namesRow = index
+      return undefined
+    }
     const end = this.#decode(head, index)
     const at = index * FIELD_STRIDE
     const isCoded = (head.fields[at + FIELD.flags]! & FLAG.huffmanValue) !== 0

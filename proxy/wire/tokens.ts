@@ -90,6 +90,8 @@ const NAMES = [
   'l5d-retry-grpc',
   'l5d-retry-limit',
   'l5d-retry-timeout',
+  // Between two Weft proxies, see http1-names.ts.
+  'weft-names',
   // Tracing and logs.
   'traceparent',
   'tracestate',

@@ -202,7 +202,7 @@ export async function startPair(options: PairOptions): Promise<Pair> {
               noTcp,
               () => {},
             ),
-            http: clients,
+            http: { ...clients, http2: { ...http2, keepsHttp1Names: isMeshed } },
             nowMs,
             random: Math.random,
             metrics: noMetrics,

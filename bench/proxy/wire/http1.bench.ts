@@ -1,7 +1,9 @@
 /** HTTP/1: what a request head of 15 fields costs a proxy that passes it on. */
 import { Head } from '../../../proxy/wire/head.ts'
+import { HpackDecoder } from '../../../proxy/wire/hpack-decoder.ts'
 import { writeHpackBlock } from '../../../proxy/wire/hpack-encoder.ts'
 import { parseRequestHead } from '../../../proxy/wire/http1-head.ts'
+import { restoreNames } from '../../../proxy/wire/http1-names.ts'
 import { writeRequestHead } from '../../../proxy/wire/http1-writer.ts'
 import { MemoryOutput } from '../../../proxy/wire/output.ts'
 import { measure } from './measure.ts'
@@ -38,3 +40,23 @@ measure('parse and write as HPACK', (round) => {
   out.at = 0
   writeHpackBlock(out, head)
 })
+measure('parse and write as HPACK, telling how names are written', (round) => {
+  parse(round)
+  out.at = 0
+  writeHpackBlock(out, head, true)
+})
+
+// The next proxy, which restores HTTP/1: in lower case, and with the names as they were.
+for (const keepsNames of [false, true]) {
+  out.at = 0
+  writeHpackBlock(out, head, keepsNames)
+  const block = out.taken()
+  const decoder = new HpackDecoder(4_096)
+  const received = new Head()
+  measure(`decode and write as HTTP/1${keepsNames ? ', names restored' : ''}`, () => {
+    decoder.decode(received, block, 0, block.length, 'request')
+    if (received.namesRow !== -1) restoreNames(received)
+    out.at = 0
+    writeRequestHead(out, received, options)
+  })
+}
