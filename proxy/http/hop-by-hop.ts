@@ -4,10 +4,19 @@ import { TOKEN_NAMES, token } from '../wire/tokens.ts'
 
 const CONNECTION = token('connection')
 const UPGRADE = token('upgrade')
-const H2C = 'h2c'
+/** A protocol of a list that means HTTP/2, with or without a version. */
+const HTTP2_PROTOCOL = /(^|[\s,])(h2c?|http)(\/|[\s,]|$)/i
 
 const HOP_BY_HOP = new Uint8Array(TOKEN_NAMES.length)
-for (const name of ['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade'] as const)
+for (const name of [
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'transfer-encoding',
+  'te',
+  'upgrade',
+  'http2-settings',
+] as const)
   HOP_BY_HOP[token(name)] = 1
 
 /** Connection options that name no field to remove. Framing is ours to decide: a Connection field that names it is an attack. */
@@ -31,7 +40,9 @@ function dropNamed(head: Head, keepsUpgrade: boolean): void {
   for (const value of head.valuesOf('connection')) {
     for (const option of value.split(',')) {
       const name = option.trim().toLowerCase()
-      if (!KEPT_OPTIONS.has(name) && !(keepsUpgrade && name === 'upgrade')) head.dropName(name)
+      // An option is a token: one that begins with a colon names no field, least of all a pseudo-field.
+      if (KEPT_OPTIONS.has(name) || name.startsWith(':') || (keepsUpgrade && name === 'upgrade')) continue
+      head.dropName(name)
     }
   }
   head.drop(CONNECTION)
@@ -42,8 +53,11 @@ export function saysClose(head: Head): boolean {
   return head.get(CONNECTION) === 'close'
 }
 
-/** HTTP/2 by Upgrade is not offered (RFC 9113 §3.1 withdrew it): such a request is served as plain HTTP/1. */
+/**
+ * HTTP/2 by Upgrade is not offered (RFC 9113 §3.1 withdrew it): such a request is served as plain HTTP/1. Also where h2c is
+ * one protocol of several: an application that chose it would take requests through a tunnel, past every decision.
+ */
 export function refuseH2c(head: Head): void {
-  if (!head.isUpgrade || head.upgradeEnd - head.upgradeStart !== H2C.length) return
-  if (head.bytes.toString('latin1', head.upgradeStart, head.upgradeEnd).toLowerCase() === H2C) head.isUpgrade = false
+  if (head.isUpgrade && head.valuesOf('upgrade').some((protocols) => HTTP2_PROTOCOL.test(protocols)))
+    head.isUpgrade = false
 }

@@ -125,6 +125,8 @@ export class Http1ClientConnection implements TransportHandler {
     const stream = this.#stream
     if (stream === undefined || !stream.isResponseDone) return
     if (!stream.isRequestDone) {
+      // Who answers before the request ended may not read its rest, or take it for the next one.
+      stream.keepsAlive = false
       if (this.#reading === 'content') this.#reading = 'sending'
       return
     }

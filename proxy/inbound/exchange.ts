@@ -23,6 +23,7 @@ const AUTHORITY = token(':authority')
 const GRPC_STATUS = token('grpc-status')
 const CONTENT_LENGTH = token('content-length')
 const ORIG_PROTO = token('l5d-orig-proto')
+const CLIENT_ID = token('l5d-client-id')
 const TE = token('te')
 const UPGRADE = token('upgrade')
 
@@ -78,10 +79,12 @@ export class InboundExchange implements RequestHandler, ResponseHandler, StreamW
     this.#downstream = downstream
     this.#startedAtMs = context.nowMs()
     this.#isRequestEnded = endStream
-    const origProto = head.version === Version.http2 ? head.get(ORIG_PROTO) : undefined
+    // CONNECT is never carried in another version: its DATA is no content that HTTP/1 could frame.
+    const isCarried = head.version === Version.http2 && !hasMethod(head, CONNECT)
+    const origProto = isCarried ? head.get(ORIG_PROTO) : undefined
+    head.drop(ORIG_PROTO)
     this.#isRestored = origProto !== undefined
-    if (origProto !== undefined) restoreVersion(head, origProto)
-    else if (head.version !== Version.http2) dropHopByHop(head, head.isUpgrade)
+    if (origProto !== undefined) restoreVersion(head, origProto, endStream)
     this.#isConnect = head.version !== Version.http2 && hasMethod(head, CONNECT)
     this.#isUpgrade = this.#isConnect || (head.version !== Version.http2 && head.isUpgrade)
     const hasHost = head.find(HOST) !== -1 || head.find(AUTHORITY) !== -1
@@ -163,6 +166,7 @@ export class InboundExchange implements RequestHandler, ResponseHandler, StreamW
 
   onRequestTrailers(trailers: Head): void {
     if (this.#isOver) return
+    trailers.drop(CLIENT_ID)
     this.#isRequestEnded = true
     const upstream = this.#upstream
     if (upstream === undefined) return this.#record!.pushTrailers(trailers)
@@ -345,9 +349,10 @@ export class InboundExchange implements RequestHandler, ResponseHandler, StreamW
 }
 
 /** Makes an HTTP/2 head the HTTP/1 message it was before the client's proxy upgraded it. */
-function restoreVersion(head: Head, origProto: string): void {
-  head.drop(ORIG_PROTO)
-  head.version = origProto.startsWith('HTTP/1.0') ? Version.http10 : Version.http11
+function restoreVersion(head: Head, origProto: string, endStream: boolean): void {
+  // Content without a length has no frame in HTTP/1.0, so that was no HTTP/1.0 request.
+  const isFramed = endStream || head.contentLength !== -1
+  head.version = origProto.startsWith('HTTP/1.0') && isFramed ? Version.http10 : Version.http11
   head.isAbsoluteForm = origProto.endsWith('absolute-form')
   head.drop(TE)
   head.drop(UPGRADE)

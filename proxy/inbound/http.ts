@@ -1,5 +1,6 @@
 /** HTTP from a client: each request is routed and authorised, then becomes an exchange. */
 import { drained, type ProxyError, respondError } from '../http/error-response.ts'
+import { dropHopByHop } from '../http/hop-by-hop.ts'
 import type { RequestHandler, RequestListener, ServerStream } from '../http/stream.ts'
 import type { HttpClients } from '../io/http-clients.ts'
 import { type Authorization, authorize, type Client } from '../policy/authorization.ts'
@@ -71,6 +72,8 @@ export class InboundHttp {
   readonly onRequest: RequestListener = (head: Head, endStream: boolean, stream: ServerStream): RequestHandler => {
     const { policy, client, clients, recorders, nowMs, random } = this.#connection
     const { server } = policy
+    // Before anything is decided or added: no field that Connection names takes part, or takes away what we say.
+    dropHopByHop(head, head.isUpgrade)
     const isGrpc = head.version === Version.http2 && isGrpcContentType(head.get(CONTENT_TYPE))
     const style = { isGrpc, isInformational: this.#identity !== undefined }
     const refuse = (error: ProxyError, fields?: readonly (readonly [string, string])[]): RequestHandler => {

@@ -61,9 +61,10 @@ function startExchange(
   }
   const requiredId = head.get(REQUIRE_ID)
   if (requiredId !== undefined) head.drop(REQUIRE_ID)
+  const exchange = new Exchange(context, route, head, endStream, stream, requiredId)
+  // Behind the fields that Connection named, which are gone now.
   const { canonicalName } = route.plan
   if (canonicalName !== undefined) head.set('l5d-dst-canonical', canonicalName)
-  const exchange = new Exchange(context, route, head, endStream, stream, requiredId)
   stream.handler = exchange
   exchange.start(head, endStream)
   return exchange

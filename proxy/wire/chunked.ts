@@ -5,7 +5,7 @@
  * strictness as heads: a size that two readers understand in two ways hides a request.
  */
 import { copyBytes } from './bytes.ts'
-import { VALUE_CHAR } from './field-chars.ts'
+import { TOKEN_CHAR, VALUE_CHAR } from './field-chars.ts'
 import { Head } from './head.ts'
 import { Http1Error } from './http1-error.ts'
 import { parseTrailers } from './http1-head.ts'
@@ -31,7 +31,6 @@ export interface ChunkedSink {
 const State = {
   sizeStart: 0,
   size: 1,
-  extension: 2,
   sizeEnd: 3,
   data: 4,
   dataCr: 5,
@@ -41,11 +40,25 @@ const State = {
   lineEnd: 9,
   lastLf: 10,
   done: 11,
+  /** Spaces behind a size or an extension. */
+  space: 12,
+  /** Behind a semicolon: `chunk-ext = *( BWS ";" BWS name [ BWS "=" BWS value ] )`. */
+  extension: 13,
+  name: 14,
+  nameSpace: 15,
+  value: 16,
+  token: 17,
+  quoted: 18,
+  escaped: 19,
 } as const
 type State = (typeof State)[keyof typeof State]
 
 const CR = 13
 const LF = 10
+const QUOTE = 0x22
+const SEMICOLON = 0x3b
+const EQUALS = 0x3d
+const BACKSLASH = 0x5c
 
 export class ChunkedDecoder {
   #state: State = State.sizeStart
@@ -92,10 +105,8 @@ export class ChunkedDecoder {
         case State.size: {
           const digit = hexDigit(byte)
           if (digit < 0) {
-            // `BWS ";"` and so spaces before an extension are allowed; whatever else stands here is found below.
-            this.#state = byte === CR ? State.sizeEnd : State.extension
-            if (byte !== CR && byte !== 0x3b && byte !== 0x20 && byte !== 0x09)
-              throw badChunk('a chunk size is no hexadecimal number')
+            this.#state = afterSize(byte)
+            if (this.#state === State.done) throw badChunk('a chunk size is no hexadecimal number')
           } else {
             if (++this.#digits > MAX_CHUNK_SIZE_DIGITS)
               throw badChunk(`a chunk size has more than ${MAX_CHUNK_SIZE_DIGITS} digits`)
@@ -104,10 +115,17 @@ export class ChunkedDecoder {
           at++
           break
         }
+        case State.space:
         case State.extension:
-          if (byte === CR) this.#state = State.sizeEnd
-          else if (VALUE_CHAR[byte] === 0) throw badChunk('a chunk extension has an illegal character')
-          else if (++this.#extensionBytes > MAX_CHUNK_EXTENSION_BYTES)
+        case State.name:
+        case State.nameSpace:
+        case State.value:
+        case State.token:
+        case State.quoted:
+        case State.escaped:
+          this.#state = afterExtension(this.#state, byte)
+          if (this.#state === State.done) throw badChunk('a chunk extension is not one')
+          if (++this.#extensionBytes > MAX_CHUNK_EXTENSION_BYTES)
             throw badChunk(`a chunk extension is longer than ${MAX_CHUNK_EXTENSION_BYTES} bytes`)
           at++
           break
@@ -195,6 +213,44 @@ export class ChunkedDecoder {
     sink.onEnd()
   }
 }
+
+/** The state behind `byte`, which ends a size or an extension; `done` where it cannot stand there. */
+function afterSize(byte: number): State {
+  if (byte === CR) return State.sizeEnd
+  if (byte === SEMICOLON) return State.extension
+  // Spaces alone are no extension, but some servers fill up their sizes with them.
+  return isSpace(byte) ? State.space : State.done
+}
+
+/**
+ * The state behind `byte` of a chunk extension (RFC 9112 §7.1.1); `done` where the grammar does not have it. Nobody uses
+ * extensions, and those who read them in ways of their own end lines elsewhere: a quote that is not closed, a lone semicolon.
+ */
+function afterExtension(state: State, byte: number): State {
+  switch (state) {
+    case State.extension:
+      return isSpace(byte) ? state : TOKEN_CHAR[byte] !== 0 ? State.name : State.done
+    case State.name:
+      if (TOKEN_CHAR[byte] !== 0) return state
+      return byte === EQUALS ? State.value : isSpace(byte) ? State.nameSpace : afterSize(byte)
+    case State.nameSpace:
+      return byte === EQUALS ? State.value : isSpace(byte) ? state : afterSize(byte)
+    case State.value:
+      if (byte === QUOTE) return State.quoted
+      return isSpace(byte) ? state : TOKEN_CHAR[byte] !== 0 ? State.token : State.done
+    case State.token:
+      return TOKEN_CHAR[byte] !== 0 ? state : afterSize(byte)
+    case State.quoted:
+      if (byte === QUOTE) return State.space
+      return byte === BACKSLASH ? State.escaped : VALUE_CHAR[byte] !== 0 ? state : State.done
+    case State.escaped:
+      return VALUE_CHAR[byte] !== 0 ? State.quoted : State.done
+    default:
+      return afterSize(byte)
+  }
+}
+
+const isSpace = (byte: number) => byte === 0x20 || byte === 0x09
 
 /** Writes the line in front of `length` > 0 bytes of content; the caller writes those and CR LF behind them. */
 export function writeChunkHeader(out: Output, length: number): void {

@@ -16,10 +16,6 @@ VALUE_CHAR[0x09] = 1
 /** The same without space and tab: request targets. */
 export const VISIBLE_CHAR = new Uint8Array(256).fill(1, 0x21).fill(0, 0x7f, 0x80)
 
-/** Everything but NUL, CR and LF. */
-const FIELD_CHAR = new Uint8Array(256).fill(1, 1)
-FIELD_CHAR[10] = 0
-FIELD_CHAR[13] = 0
 /** What a path may contain, see `isTargetText`. */
 export const TARGET_CHAR = Uint8Array.from(VISIBLE_CHAR)
 TARGET_CHAR[0x23] = 0
@@ -47,7 +43,30 @@ export function isLowerToken(buf: Uint8Array, start: number, end: number): boole
 
 /** May be empty: an origin without a name has an empty Host (RFC 9110 §7.2). */
 export function isAuthority(buf: Uint8Array, start: number, end: number): boolean {
-  return hasOnly(AUTHORITY_CHAR, buf, start, end)
+  return hasOnly(AUTHORITY_CHAR, buf, start, end) && isHostAndPort(buf, start, end)
+}
+
+const COLON = 0x3a
+const OPEN = 0x5b
+const CLOSE = 0x5d
+
+/**
+ * Whether `buf[start, end)`, of authority characters, is `uri-host [ ":" port ]` (RFC 3986 §3.2): one colon at most outside
+ * of brackets, so that no two readers cut it in different places.
+ */
+export function isHostAndPort(buf: Uint8Array, start: number, end: number): boolean {
+  let at = start
+  if (buf[at] === OPEN && start < end) {
+    while (++at < end && buf[at] !== CLOSE) if (buf[at] === OPEN) return false
+    if (at++ >= end) return false
+  } else {
+    while (at < end && buf[at] !== COLON && buf[at] !== OPEN && buf[at] !== CLOSE) at++
+    if (at === start && at < end) return false
+  }
+  if (at === end) return true
+  if (buf[at] !== COLON) return false
+  while (++at < end) if (buf[at]! < 0x30 || buf[at]! > 0x39) return false
+  return true
 }
 
 export function isScheme(buf: Uint8Array, start: number, end: number): boolean {
@@ -85,10 +104,13 @@ export function skipChars(table: Uint8Array, buf: Uint8Array, at: number, end: n
   return at
 }
 
-/** A field value by the rule of HTTP/2 (RFC 9113 §8.2.1): no NUL, CR, LF, no space or tab at either end. */
+/**
+ * A field value of HTTP/2: no space or tab at either end (RFC 9113 §8.2.1), and no control character, not only NUL, CR and
+ * LF: none of them is legal in HTTP (RFC 9110 §5.5), and behind this proxy there may be readers that end lines at others.
+ */
 export function isFieldValue(buf: Uint8Array, start: number, end: number): boolean {
   if (start === end) return true
-  if (skipChars(FIELD_CHAR, buf, start, end) !== end) return false
+  if (skipChars(VALUE_CHAR, buf, start, end) !== end) return false
   const first = buf[start]!
   const last = buf[end - 1]!
   return first !== 0x20 && first !== 0x09 && last !== 0x20 && last !== 0x09

@@ -354,7 +354,7 @@ export class HpackDecoder {
 }
 
 const INVALID_CODE_TEXT = 'a string has an invalid Huffman code (§5.2)'
-const ILLEGAL_VALUE_TEXT = 'a field value has NUL, CR, LF, or a space at its end'
+const ILLEGAL_VALUE_TEXT = 'a field value has a control character, or a space at its end'
 
 function checkName(head: Head, start: number, end: number): void {
   if (isLowerToken(head.bytes, start, end)) return

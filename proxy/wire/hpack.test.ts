@@ -48,6 +48,8 @@ function field(name: string, value: string, isCoded = false): Buffer {
 }
 
 const GET = hex('82 86 84 41 01 61')
+/** The same without an authority. */
+const GET_NOWHERE = hex('82 86 84')
 
 test('the examples of RFC 7541 Appendix C', async (t) => {
   const get = [':method: GET', ':scheme: http', ':path: /', ':authority: www.example.com']
@@ -194,9 +196,14 @@ test('well-formed messages, RFC 9113 §8', async (t) => {
       bytes: Buffer.concat([GET, field('te', 'trailers', true)]),
     },
     {
-      name: 'the same content-length twice',
+      name: 'a host that says what :authority says, in another case',
       kind: 'request',
-      bytes: Buffer.concat([GET, field('content-length', '5'), field('content-length', '5', true)]),
+      bytes: Buffer.concat([GET_NOWHERE, field(':authority', 'web:80'), field('host', 'WEB:80', true)]),
+    },
+    {
+      name: 'a host without :authority',
+      kind: 'request',
+      bytes: Buffer.concat([GET_NOWHERE, field('host', 'web:80')]),
     },
     {
       name: 'CONNECT',
@@ -373,8 +380,60 @@ test('malformed messages are refused, and decoding stays in step', async (t) => 
       name: 'two lengths',
       kind: 'request',
       bytes: Buffer.concat([GET, field('content-length', '5'), field('content-length', '6')]),
-      says: /two values/,
+      says: /came twice/,
     },
+    {
+      name: 'the same content-length twice',
+      kind: 'request',
+      bytes: Buffer.concat([GET, field('content-length', '5'), field('content-length', '5', true)]),
+      says: /came twice/,
+    },
+    {
+      name: 'CONNECT with a content-length',
+      kind: 'request',
+      bytes: Buffer.concat([field(':method', 'CONNECT'), field(':authority', 'a:1'), field('content-length', '5')]),
+      says: /CONNECT must not have a content-length/,
+    },
+    {
+      name: 'a host that differs from :authority',
+      kind: 'request',
+      bytes: Buffer.concat([GET_NOWHERE, field(':authority', 'web'), field('host', 'other', true)]),
+      says: /host differs/,
+    },
+    {
+      name: 'a host as long as :authority',
+      kind: 'request',
+      bytes: Buffer.concat([GET_NOWHERE, field(':authority', 'web'), field('host', 'wex')]),
+      says: /host differs/,
+    },
+    {
+      name: 'two hosts',
+      kind: 'request',
+      bytes: Buffer.concat([GET_NOWHERE, field('host', 'web'), field('host', 'web')]),
+      says: /host came twice/,
+    },
+    {
+      name: 'a host that is none',
+      kind: 'request',
+      bytes: Buffer.concat([GET_NOWHERE, field('host', 'a b')]),
+      says: /host has an illegal value/,
+    },
+    ...['a:b', 'a:1:2', ':80', '[::1', '[::1]a'].flatMap((authority) =>
+      [true, false].map((isCoded) => ({
+        name: `:authority ${authority}, ${isCoded ? 'coded' : 'plain'}`,
+        kind: 'request' as const,
+        bytes: Buffer.concat([GET_NOWHERE, field(':authority', authority, isCoded)]),
+        says: /:authority has an illegal value/,
+      })),
+    ),
+    ...['\x01', '\x0b', '\x1f', '\x7f'].flatMap((char) =>
+      [true, false].map((isCoded) => ({
+        name: `0x${char.charCodeAt(0).toString(16)} in a value, ${isCoded ? 'coded' : 'plain'}`,
+        kind: 'request' as const,
+        bytes: Buffer.concat([GET, field('x', `a${char}b`, isCoded)]),
+        says: /control character/,
+      })),
+    ),
     {
       name: 'CONNECT with :path',
       kind: 'request',

@@ -31,6 +31,22 @@ const CONTENT_LENGTH = token('content-length')
 const TRANSFER_ENCODING = token('transfer-encoding')
 const NONE = -1
 
+/** Tokens of what no trailer may say (RFC 9110 §6.5.1): framing, routing, and who the client is. */
+export const NOT_IN_TRAILERS = (
+  [
+    'host',
+    'content-length',
+    'transfer-encoding',
+    'connection',
+    'keep-alive',
+    'proxy-connection',
+    'te',
+    'trailer',
+    'upgrade',
+    'l5d-client-id',
+  ] as const
+).map((name) => token(name))
+
 /** Gathers while a head is read; one for the process, since reading a head never waits. */
 export class FramingNotes {
   /** Status of errors: 400 blames a client, 502 a server. */
@@ -137,7 +153,7 @@ export class FramingNotes {
 
   #codingError(buf: Uint8Array, start: number, end: number): Http1Error {
     const codings = Buffer.from(buf.subarray(start, end)).toString('latin1').toLowerCase().split(',')
-    const names = codings.map((coding) => coding.trim())
+    const names = codings.map((coding) => coding.replace(/^[ \t]+|[ \t]+$/g, ''))
     const isChunkedLast = names.pop() === 'chunked' && !names.includes('chunked') && !names.includes('')
     if (isChunkedLast && this.#blame === 400) {
       return new Http1Error(501, 'a transfer coding other than chunked is not supported (RFC 9112 §6.1)')

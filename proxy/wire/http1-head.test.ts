@@ -69,9 +69,9 @@ test('requests, RFC 9112 §3', async (t) => {
       fields: [':method: GET', ':scheme: http', ':path: /', 'host: '],
     },
     {
-      name: 'absolute-form, whose authority wins',
+      name: 'absolute-form, whose authority replaces Host',
       text: 'GET https://a:1/b?c HTTP/1.1\r\nHost: other\r\n\r\n',
-      fields: [':method: GET', ':scheme: https', ':authority: a:1', ':path: /b?c', 'host: other'],
+      fields: [':method: GET', ':scheme: https', ':authority: a:1', ':path: /b?c', 'host: a:1'],
     },
     {
       name: 'absolute-form without a path',
@@ -271,6 +271,17 @@ test('what is refused', async (t) => {
     { name: 'two Hosts', text: `${GET}Host: a\r\n\r\n`, status: 400 },
     { name: 'userinfo in Host', text: 'GET / HTTP/1.1\r\nHost: u@a\r\n\r\n', status: 400 },
     { name: 'a list in Host', text: 'GET / HTTP/1.1\r\nHost: a, b c\r\n\r\n', status: 400 },
+    { name: 'two ports in Host', text: 'GET / HTTP/1.1\r\nHost: a:1:2\r\n\r\n', status: 400 },
+    { name: 'a port that is no number', text: 'GET / HTTP/1.1\r\nHost: a:b\r\n\r\n', status: 400 },
+    { name: 'a port alone in Host', text: 'GET / HTTP/1.1\r\nHost: :80\r\n\r\n', status: 400 },
+    { name: 'an open bracket in Host', text: 'GET / HTTP/1.1\r\nHost: [::1\r\n\r\n', status: 400 },
+    { name: 'a name behind brackets', text: 'GET / HTTP/1.1\r\nHost: [::1]a\r\n\r\n', status: 400 },
+    { name: 'CONNECT with content', text: 'CONNECT a:1 HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n', status: 400 },
+    {
+      name: 'CONNECT with chunks',
+      text: 'CONNECT a:1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n',
+      status: 400,
+    },
     { name: 'a target that is no path', text: 'GET a HTTP/1.1\r\nHost: a\r\n\r\n', status: 400 },
     { name: 'a fragment', text: 'GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n', status: 400 },
     { name: 'an asterisk for GET', text: 'GET * HTTP/1.1\r\nHost: a\r\n\r\n', status: 400 },
@@ -314,6 +325,13 @@ test('what is refused', async (t) => {
     { name: 'NUL in the reason', text: 'HTTP/1.1 200 O\0K\r\n\r\n' },
   ]
   for (const { name, text } of responses) t.equal(statusOf(parseResponseHead, text), 502, name)
+})
+
+test('a line that ends wrongly is refused as soon as it is read', async (t) => {
+  const head = new Head()
+  const bytes = Buffer.from('GET / HTTP/1.1\r\nHost: a\n')
+  t.equal(parseRequestHead(head, bytes, 0, 20), -1)
+  t.throws(() => parseRequestHead(head, bytes, 0, bytes.length, undefined, 20), /does not end with CR LF/)
 })
 
 test('an endless head is refused while it comes', async (t) => {

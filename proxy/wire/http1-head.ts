@@ -6,9 +6,9 @@
  */
 import { copyBytes } from './bytes.ts'
 import { skipChars, TOKEN_CHAR, VALUE_CHAR, VISIBLE_CHAR } from './field-chars.ts'
-import { Encoding, type Head, Version } from './head.ts'
+import { Encoding, Framing, type Head, Version } from './head.ts'
 import { Http1Error } from './http1-error.ts'
-import { FramingNotes, RULES1, Rule1, skipSpace, trimSpace } from './http1-framing.ts'
+import { FramingNotes, NOT_IN_TRAILERS, RULES1, Rule1, skipSpace, trimSpace } from './http1-framing.ts'
 import { finishTarget, readTarget } from './http1-target.ts'
 import { token, tokenOfAnyCase } from './tokens.ts'
 
@@ -18,6 +18,7 @@ export const MAX_HEAD_BYTES = 64 * 1024
 export const MAX_FIELDS = 256
 
 const METHOD = token(':method')
+const SCHEME = token(':scheme')
 const FIELD_OVERHEAD_BYTES = 32
 /** Room behind the head's bytes for what the target does not spell out: `http` and `/`. */
 const IMPLIED_BYTES = 16
@@ -61,6 +62,9 @@ export function parseRequestHead(
   notes.decide(head, base, true)
   takeBytes(head, buf, base, next)
   if (notes.hostStart === -1 && head.version === Version.http11) throw badRequest('no Host field (RFC 9112 §3.2)')
+  // RFC 9110 §9.3.6: what follows a CONNECT is no content, so a receiver may take it for the next request.
+  if ((head.framing === Framing.chunked || head.contentLength > 0) && head.tokenAt(1) !== SCHEME)
+    throw badRequest('CONNECT with content (RFC 9110 §9.3.6)')
   finishTarget(head, notes.hostStart - base, notes.hostEnd - base)
   return next
 }
@@ -107,20 +111,6 @@ export function parseTrailers(head: Head, buf: Uint8Array, start: number, end: n
   for (const name of NOT_IN_TRAILERS) head.drop(name)
 }
 
-const NOT_IN_TRAILERS = (
-  [
-    'host',
-    'content-length',
-    'transfer-encoding',
-    'connection',
-    'keep-alive',
-    'proxy-connection',
-    'te',
-    'trailer',
-    'upgrade',
-  ] as const
-).map((name) => token(name))
-
 // ── Start lines ──
 
 function readRequestLine(head: Head, buf: Uint8Array, base: number, end: number): number {
@@ -137,7 +127,7 @@ function readRequestLine(head: Head, buf: Uint8Array, base: number, end: number)
   const targetEnd = at++
   const lineEnd = readVersion(head, buf, at, end, 400)
   if (lineEnd === INCOMPLETE) return INCOMPLETE
-  if (lineEnd + 2 > end) return INCOMPLETE
+  if (lineEnd + 2 > end && (lineEnd >= end || buf[lineEnd] === CR)) return INCOMPLETE
   if (buf[lineEnd] !== CR || buf[lineEnd + 1] !== LF)
     throw badRequest('the request line does not end with CR LF (RFC 9112 §3)')
   head.targetStart = targetStart - base
@@ -209,7 +199,7 @@ function readFields(head: Head, buf: Uint8Array, at: number, end: number, base: 
     const nameEnd = at
     const valueStart = skipSpace(buf, at + 1, end)
     at = skipChars(VALUE_CHAR, buf, valueStart, end)
-    if (at + 1 >= end) return INCOMPLETE
+    if (at + 1 >= end && (at >= end || buf[at] === CR)) return INCOMPLETE
     if (buf[at] !== CR || buf[at + 1] !== LF) throw valueError(buf, nameStart, nameEnd, blame)
     const valueEnd = trimSpace(buf, valueStart, at)
     at += 2
@@ -238,10 +228,14 @@ function takeBytes(head: Head, buf: Uint8Array, base: number, next: number): voi
   head.end = copyBytes(buf, base, next, head.bytes, 0)
 }
 
-/** Whether an empty line ends somewhere behind `from`, the part of the buffer that is new. */
+/**
+ * Whether an empty line ends somewhere behind `from`, the part of the buffer that is new; or a line in a way that will be
+ * refused, which is not worth waiting for.
+ */
 function hasHeadEnd(buf: Uint8Array, from: number, start: number, end: number): boolean {
   for (let at = Math.max(from, start + 3); at < end; at++) {
-    if (buf[at] === LF && buf[at - 1] === CR && buf[at - 2] === LF && buf[at - 3] === CR) return true
+    if (buf[at] !== LF) continue
+    if (buf[at - 1] !== CR || (buf[at - 2] === LF && buf[at - 3] === CR)) return true
   }
   return false
 }

@@ -10,6 +10,7 @@ import { token } from './tokens.ts'
 const SCHEME = token(':scheme')
 const AUTHORITY = token(':authority')
 const PATH = token(':path')
+const HOST = token('host')
 
 /** Pushes `:scheme`, `:authority` and `:path`; rows without a value yet are dropped ones, `finishTarget` fills them. */
 export function readTarget(
@@ -67,9 +68,8 @@ export function finishTarget(head: Head, hostStart: number, hostEnd: number): vo
     head.end = copyBytes(HTTP, 0, HTTP.length, head.bytes, start)
     fillRow(head, SCHEME_ROW, start, head.end)
   }
-  if (head.isDropped(AUTHORITY_ROW) && hostEnd > hostStart) {
-    fillRow(head, AUTHORITY_ROW, hostStart, hostEnd)
-  }
+  if (head.isAbsoluteForm) replaceHost(head, hostStart, hostEnd)
+  else if (hostEnd > hostStart) fillRow(head, AUTHORITY_ROW, hostStart, hostEnd)
   if (!head.isDropped(PATH_ROW)) return
   // Absolute-form without a path: `/`, or the asterisk where OPTIONS asks about the server itself (RFC 9112 §3.2.4).
   const queryStart = head.fields[PATH_ROW * FIELD_STRIDE + FIELD.valueStart]!
@@ -80,6 +80,24 @@ export function finishTarget(head: Head, hostStart: number, hostEnd: number): vo
   head.bytes[start] = isServerWide ? 0x2a : 0x2f
   head.end = copyBytes(head.bytes, queryStart, queryEnd, head.bytes, start + 1)
   fillRow(head, PATH_ROW, start, head.end)
+}
+
+/** RFC 9112 §3.2.2: a proxy ignores the Host that came with a target in absolute-form and sends on the target's authority. */
+function replaceHost(head: Head, hostStart: number, hostEnd: number): void {
+  const host = head.find(HOST)
+  if (host === -1) return
+  const row = AUTHORITY_ROW * FIELD_STRIDE
+  const start = head.fields[row + FIELD.valueStart]!
+  const end = head.fields[row + FIELD.valueEnd]!
+  if (isSame(head.bytes, start, end, hostStart, hostEnd)) return
+  fillRow(head, host, start, end)
+  head.fields[host * FIELD_STRIDE + FIELD.encodedStart] = -1
+}
+
+function isSame(buf: Uint8Array, start: number, end: number, otherStart: number, otherEnd: number): boolean {
+  if (end - start !== otherEnd - otherStart) return false
+  for (let i = 0; i < end - start; i++) if (buf[start + i] !== buf[otherStart + i]) return false
+  return true
 }
 
 /** Gives a value to a row that was pushed as a dropped one to keep its place. */

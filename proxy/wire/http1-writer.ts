@@ -7,6 +7,7 @@
  */
 import { copyBytes } from './bytes.ts'
 import { Encoding, FIELD, FIELD_STRIDE, FLAG, type Head, Version } from './head.ts'
+import { NOT_IN_TRAILERS } from './http1-framing.ts'
 import { putTitle, TITLE_NAME_BYTES } from './http1-names.ts'
 import { decodeHuffmanInto, maxDecodedBytes } from './huffman.ts'
 import type { Output } from './output.ts'
@@ -30,7 +31,7 @@ const HOST = token('host')
 const COOKIE = token('cookie')
 
 /** When a field of a token is left out: bits. */
-const SKIP = { always: 1, unlessUpgrade: 2, ifChunked: 4 } as const
+const SKIP = { always: 1, unlessUpgrade: 2, ifChunked: 4, inTrailers: 8 } as const
 const SKIPPED = new Uint8Array(TOKEN_NAMES.length)
 for (const name of [':method', ':scheme', ':authority', ':path', ':status', ':protocol'] as const)
   SKIPPED[token(name)] = SKIP.always
@@ -38,6 +39,7 @@ for (const name of ['connection', 'keep-alive', 'proxy-connection', 'transfer-en
   SKIPPED[token(name)] = SKIP.always
 SKIPPED[token('upgrade')] = SKIP.unlessUpgrade
 SKIPPED[token('content-length')] = SKIP.ifChunked
+for (const known of NOT_IN_TRAILERS) SKIPPED[known]! |= SKIP.inTrailers
 
 const ascii = (text: string) => Buffer.from(text, 'latin1')
 const HTTP_11 = ascii('HTTP/1.1')
@@ -98,7 +100,7 @@ const NO_REASON = ascii('')
 /** Writes trailer lines and the empty line behind them. */
 export function writeTrailerLines(out: Output, trailers: Head): void {
   out.ensure(headBound(trailers))
-  out.at = putLines(out.buf, out.at, trailers, SKIP.always | SKIP.unlessUpgrade | SKIP.ifChunked)
+  out.at = putLines(out.buf, out.at, trailers, SKIP.always | SKIP.inTrailers)
   out.at = putLineEnd(out.buf, out.at)
 }
 

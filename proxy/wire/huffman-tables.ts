@@ -5,7 +5,7 @@
  * is what was read of the code that is not finished yet; a byte leads from a state to a state and finishes at most two
  * symbols, since the shortest code has 5 bits. Two tables of 128 KiB, made at load in a few milliseconds.
  */
-import { AUTHORITY_CHAR, LOWER_TOKEN_CHAR, TARGET_CHAR } from './field-chars.ts'
+import { AUTHORITY_CHAR, LOWER_TOKEN_CHAR, TARGET_CHAR, VALUE_CHAR } from './field-chars.ts'
 
 /** Code length of each byte. */
 // biome-ignore format: sixteen a line, as the RFC's appendix is read
@@ -96,7 +96,7 @@ function flagsOfSymbols(): Uint8Array {
   const flags = new Uint8Array(EOS + 1)
   for (let symbol = 0; symbol < EOS; symbol++) {
     flags[symbol] =
-      (symbol === 0 || symbol === 10 || symbol === 13 ? STEP_ILLEGAL : 0) |
+      (VALUE_CHAR[symbol] === 0 ? STEP_ILLEGAL : 0) |
       (TARGET_CHAR[symbol] === 0 ? STEP_NOT_TARGET : 0) |
       (AUTHORITY_CHAR[symbol] === 0 ? STEP_NOT_AUTHORITY : 0) |
       (LOWER_TOKEN_CHAR[symbol] === 0 ? STEP_NOT_NAME : 0)

@@ -4,7 +4,7 @@
  *
  * The decoder asks `RULES` for every field; most have rule 0 and need no call. The first problem is the one reported.
  */
-import { isAuthority, isScheme, isTargetText, isToken, parseDigits } from './field-chars.ts'
+import { isAuthority, isHostAndPort, isScheme, isTargetText, isToken, parseDigits } from './field-chars.ts'
 import { FIELD, FIELD_STRIDE, FLAG, type Head } from './head.ts'
 import { decodeHuffmanInto, maxDecodedBytes } from './huffman.ts'
 import { TOKEN_NAMES, token } from './tokens.ts'
@@ -19,9 +19,10 @@ const STATUS = token(':status')
 const PROTOCOL = token(':protocol')
 const TE = token('te')
 const CONTENT_LENGTH = token('content-length')
+const HOST = token('host')
 const NAMES = token('weft-names')
 
-export const Rule = { none: 0, pseudo: 1, connectionSpecific: 2, te: 3, contentLength: 4, names: 5 } as const
+export const Rule = { none: 0, pseudo: 1, connectionSpecific: 2, te: 3, contentLength: 4, names: 5, host: 6 } as const
 /** `Rule` by token. */
 export const RULES = new Uint8Array(TOKEN_NAMES.length)
 for (const known of [METHOD, SCHEME, AUTHORITY, PATH, STATUS, PROTOCOL]) RULES[known] = Rule.pseudo
@@ -30,6 +31,7 @@ for (const name of ['connection', 'keep-alive', 'proxy-connection', 'transfer-en
 }
 RULES[TE] = Rule.te
 RULES[CONTENT_LENGTH] = Rule.contentLength
+RULES[HOST] = Rule.host
 RULES[NAMES] = Rule.names
 
 /** Bits of pseudo-fields: tokens of pseudo-fields are small enough to be bit numbers. */
@@ -86,10 +88,28 @@ export class MessageCheck {
     if (known === TE) {
       return isText(head.bytes, start, end, 'trailers') ? undefined : 'te has a value other than trailers'
     }
+    if (known === HOST) return this.#kind === 'request' ? this.#host(head, index, start, end) : undefined
     const length = parseDigits(head.bytes, start, end)
     if (length < 0) return 'content-length is not a number'
-    if (head.contentLength !== -1 && head.contentLength !== length) return 'content-length came with two values'
+    if (head.contentLength !== -1) return 'content-length came twice'
     head.contentLength = length
+    return undefined
+  }
+
+  /** RFC 9113 §8.3.1: a Host beside `:authority` must say the same; one that replaces it is held to what HTTP/1 asks. */
+  #host(head: Head, index: number, start: number, end: number): string | undefined {
+    if (head.find(HOST) !== index) return 'host came twice'
+    if (!isAuthority(head.bytes, start, end)) return 'host has an illegal value'
+    const authority = head.find(AUTHORITY)
+    if (authority === -1) return undefined
+    const at = authority * FIELD_STRIDE
+    const authorityStart = head.fields[at + FIELD.valueStart]!
+    if (head.fields[at + FIELD.valueEnd]! - authorityStart !== end - start) return 'host differs from :authority'
+    for (let i = 0; i < end - start; i++) {
+      // Bit 5 makes letters alike; the other characters it changes are none of an authority's.
+      if (((head.bytes[start + i]! ^ head.bytes[authorityStart + i]!) & ~0x20) !== 0)
+        return 'host differs from :authority'
+    }
     return undefined
   }
 
@@ -100,6 +120,8 @@ export class MessageCheck {
     const seen = this.#seen
     if ((seen & bit(METHOD)) === 0) return 'a request needs :method'
     const isConnect = isValue(head, METHOD, 'CONNECT')
+    // What follows a CONNECT is no content (RFC 9110 §9.3.6).
+    if (isConnect && head.contentLength > 0) return 'CONNECT must not have a content-length'
     if ((seen & bit(PROTOCOL)) !== 0 && !isConnect) return ':protocol belongs to CONNECT only'
     if (isConnect && (seen & bit(PROTOCOL)) === 0) {
       if ((seen & (bit(SCHEME) | bit(PATH))) !== 0) return 'CONNECT must not have :scheme or :path'
@@ -131,7 +153,7 @@ function isPseudoValue(head: Head, known: number, isVetted: boolean, start: numb
       return isPath && (isVetted || isTargetText(bytes, start, end))
     }
     case AUTHORITY:
-      return isVetted || isAuthority(bytes, start, end)
+      return isVetted ? isHostAndPort(bytes, start, end) : isAuthority(bytes, start, end)
     case SCHEME:
       return isScheme(bytes, start, end)
     case STATUS: {

@@ -1,0 +1,101 @@
+/**
+ * Request smuggling: inputs that two readers could take for different requests, through the proxies to an origin that
+ * records bytes. Either they are refused, or what the origin gets is what the client meant and can be read in one way.
+ */
+import { type Test, test } from 'tap'
+import { startPair } from '../proxy/pair.ts'
+import { READERS, targetsSeenBy } from './lenient-readers.ts'
+import { RawHttp1, type RawResponse } from './raw-http1.ts'
+import { type OriginRequest, type Recording, startRecordingOrigin } from './recording-origin.ts'
+import { HTTP1_CASES, type Http1Case } from './smuggling-http1.ts'
+
+/** Four characters, as many as `{id}` has, so that lengths in the table hold. `b` is the case byte by byte. */
+const idOf = (at: number, suffix: 't' | 'b') => `c${at.toString(36).padStart(2, '0')}${suffix}`
+
+/** What happened to one case, as the client saw it. */
+type Seen = readonly (RawResponse | string)[]
+
+async function run(port: number, id: string, { bytes, outcome }: Http1Case, isTorn: boolean): Promise<Seen> {
+  const client = await RawHttp1.connect(port)
+  const seen: (RawResponse | string)[] = []
+  // What follows is the second request of its connection: the first made it one of HTTP.
+  client.write(`GET /${id}-first HTTP/1.1\r\nHost: web\r\n\r\n`)
+  seen.push(await client.response())
+  const isOpen = 'forwards' in outcome && outcome.closes === undefined
+  const text = bytes.replaceAll('{id}', id) + (isOpen ? `GET /${id}-last HTTP/1.1\r\nHost: web\r\n\r\n` : '')
+  if (isTorn) client.writeTorn(text)
+  else client.write(text)
+  const responses = 'refused' in outcome ? 1 : outcome.forwards.length + (isOpen ? 1 : 0)
+  for (let i = 0; i < responses; i++) seen.push(await client.response())
+  if (!isOpen) seen.push(await client.toEnd())
+  client.close()
+  return seen
+}
+
+const line = ({ method, target, content }: OriginRequest) => `${method} ${target} ${JSON.stringify(content)}`
+
+/** The targets of one connection, as far as they are whole requests. */
+function checkReaders(t: Test, { bytes, requests, problems }: Recording): void {
+  t.same(problems, [], 'every byte can be understood')
+  if (problems.length > 0) return
+  const targets = requests.map(({ target }) => target)
+  for (const reader of READERS) {
+    const seen = targetsSeenBy(reader, bytes).slice(0, targets.length + 1)
+    if (seen.join() !== targets.join()) t.same(seen, targets, `a reader that ${reader.name} sees the same requests`)
+  }
+}
+
+for (const route of ['HTTP/1 → HTTP/1, outbound', 'HTTP/1 → HTTP/1, inbound', 'HTTP/1 → HTTP/2 → HTTP/1'] as const) {
+  test(route, async (t) => {
+    const origin = await startRecordingOrigin()
+    const pair = await startPair({ appPorts: [origin.port], isMeshed: route === 'HTTP/1 → HTTP/2 → HTTP/1' })
+    const port = route === 'HTTP/1 → HTTP/1, inbound' ? await pair.openInbound(origin.port) : pair.port
+    const seen: Seen[] = []
+    for (const [at, one] of HTTP1_CASES.entries()) {
+      seen.push(await run(port, idOf(at, 't'), one, false))
+      seen.push(await run(port, idOf(at, 'b'), one, true))
+    }
+    pair.close()
+    await origin.ended()
+
+    const requests = new Map<string, OriginRequest[]>()
+    for (const recording of origin.recordings) checkReaders(t, recording)
+    for (const request of origin.requests) {
+      const id = /c[0-9a-z]{2}[tb]/.exec(request.target)?.[0] ?? 'nobody'
+      requests.set(id, [...(requests.get(id) ?? []), request])
+    }
+    t.equal(requests.get('nobody'), undefined, 'every request at the origin is one that was sent')
+
+    for (const [at, one] of HTTP1_CASES.entries()) {
+      await t.test(one.name, async (t) => {
+        for (const [id, answers] of [
+          [idOf(at, 't'), seen[2 * at]!],
+          [idOf(at, 'b'), seen[2 * at + 1]!],
+        ] as const)
+          check(t, one, id, answers, requests.get(id) ?? [])
+      })
+    }
+  })
+}
+
+function check(t: Test, one: Http1Case, id: string, answers: Seen, got: readonly OriginRequest[]): void {
+  const { outcome } = one
+  const statuses = answers.map((answer) => (typeof answer === 'string' ? answer : answer.status))
+  const withId = (text: string) => text.replaceAll('{id}', id)
+  if ('refused' in outcome) {
+    t.same(statuses, [200, outcome.refused, ''], `${id}: refused, and the connection closed`)
+    t.match((answers[1] as RawResponse).head, /^connection: close$/im, `${id}: which is said`)
+    t.same(got.map(line), [`GET /${id}-first ""`], `${id}: the origin got nothing of it`)
+    return
+  }
+  const last = outcome.closes === true ? [] : [`GET /${id}-last ""`]
+  t.same(got.map(line), [`GET /${id}-first ""`, ...outcome.forwards.map(withId), ...last], `${id}: what was meant`)
+  for (const [at, request] of got.entries()) {
+    const answer = answers[at]
+    const content = typeof answer === 'object' ? answer.content : answer
+    t.equal(content, `${request.method} ${request.target}`, `${id}: response ${at} is that of its request`)
+  }
+  const head = got[1]?.head ?? ''
+  if (one.has !== undefined) t.match(head, one.has, id)
+  if (one.hasNot !== undefined) t.notMatch(head, one.hasNot, id)
+}
