@@ -63,7 +63,7 @@ export class AdminServer {
     const deadline = setTimeout(() => socket.destroy(), REQUEST_DEADLINE_MS)
     deadline.unref()
     const owner = {
-      onBadRequest() {},
+      onRefused() {},
       onClosed: () => {
         clearTimeout(deadline)
         this.#sockets.delete(socket)

@@ -50,6 +50,7 @@ export function backendFactory(
           keepsHttp1Names: meta.identity !== undefined && !isLocal,
         },
         backoff: outbound.connectBackoff,
+        onRefused: telemetry.endpointRefused(meta),
       },
       nowMs,
       random: Math.random,

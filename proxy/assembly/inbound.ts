@@ -7,11 +7,13 @@ import { AppConnector } from '../inbound/app-connector.ts'
 import { InboundListener } from '../inbound/listener.ts'
 import { PortPolicies } from '../inbound/port-policies.ts'
 import { InboundMetrics } from '../inbound/telemetry.ts'
+import { GatedTlsServer, HANDSHAKE_BOUNDS, HandshakeGate } from '../io/handshake-gate.ts'
 import { HttpClients } from '../io/http-clients.ts'
 import { destinationOf } from '../io/kernel-socket.ts'
 import { listen } from '../io/listen.ts'
 import { MeshTlsServer } from '../io/tls.ts'
 import { defaultServer, type InboundServer } from '../policy/inbound-policy.ts'
+import type { OnRefused } from '../wire/refusal.ts'
 import type { Control } from './control.ts'
 import type { Direction, Surroundings } from './direction.ts'
 
@@ -19,16 +21,19 @@ export function assembleInbound(
   { config: { inbound: config }, log, families, nowMs }: Surroundings,
   { certifier, discovery }: Control,
 ): Direction {
-  const telemetry = new InboundMetrics(families)
+  const telemetry = new InboundMetrics(families, log.child('inbound'), nowMs)
   const tls = new MeshTlsServer({ localName: certifier.localName, withAlpn: false })
   const directTls = new MeshTlsServer({ localName: certifier.localName, withAlpn: true })
   certifier.onContext((context) => {
     tls.setContext(context)
     directTls.setContext(context)
   })
+  const handshakes = new HandshakeGate(nowMs, { ...HANDSHAKE_BOUNDS, maxRunning: config.maxHandshakes })
   const policies = new PortPolicies(discovery, config.discoveryIdleMs, (port) => serverByDefault(config, port))
   const appConnector = (ip: string, port: number) => new AppConnector(ip, port, config.connectTimeoutMs, telemetry.app)
-  const apps = new AppClients((ip, port) => newAppClients(config, appConnector(ip, port), nowMs))
+  const apps = new AppClients((ip, port) =>
+    newAppClients(config, appConnector(ip, port), telemetry.appRefused(ip, port), nowMs),
+  )
   const listener = new InboundListener(
     {
       port: config.listen.port,
@@ -36,14 +41,19 @@ export function assembleInbound(
       detectTimeoutMs: config.detectTimeoutMs,
       keepAliveMs: config.accept.keepAliveMs,
       maxInFlight: config.maxInFlight,
+      maxConnections: config.maxConnections,
       inboundIps: config.ips,
-      http: { http2: config.http2Server, maxHeadBytes: config.http2Server.maxHeaderListBytes },
+      http: {
+        http2: config.http2Server,
+        maxHeadBytes: config.http2Server.maxHeaderListBytes,
+        timeBounds: config.timeBounds,
+      },
     },
     {
       originalDestination: destinationOf,
       policies,
-      tls,
-      directTls,
+      tls: new GatedTlsServer(tls, handshakes),
+      directTls: new GatedTlsServer(directTls, handshakes),
       appConnector,
       appClients: (ip, port) => apps.get(ip, port),
       telemetry,
@@ -65,6 +75,7 @@ export function assembleInbound(
     },
     tick(at) {
       listener.tick(at)
+      handshakes.tick()
       apps.tick(at)
     },
     shutdown: () => listener.shutdown(),
@@ -82,7 +93,12 @@ function serverByDefault(config: InboundConfig, port: number): InboundServer {
   return defaultServer(config.defaultPolicy, isOpaque, config.clusterNetworks, config.detectTimeoutMs)
 }
 
-function newAppClients(config: InboundConfig, connector: AppConnector, nowMs: () => number): HttpClients {
+function newAppClients(
+  config: InboundConfig,
+  connector: AppConnector,
+  onRefused: OnRefused,
+  nowMs: () => number,
+): HttpClients {
   const http = {
     http1: {
       maxHeadBytes: config.http2Client.maxHeaderListBytes,
@@ -91,6 +107,7 @@ function newAppClients(config: InboundConfig, connector: AppConnector, nowMs: ()
     },
     http2: config.http2Client,
     backoff: config.connectBackoff,
+    onRefused,
   }
   return new HttpClients(connector, http, nowMs, Math.random, () => {})
 }

@@ -16,7 +16,7 @@ export function assembleOutbound(surroundings: Surroundings, control: Control): 
   const { outbound: config } = surroundings.config
   const { profileNetworks } = surroundings.config.control
   const { discovery } = control
-  const telemetry = new OutboundMetrics(families)
+  const telemetry = new OutboundMetrics(families, log.child('outbound'), nowMs)
   const backends = new BackendCache(config.discoveryIdleMs, backendFactory(surroundings, control, telemetry))
   registry.onCollect(() => telemetry.collectBackends(backends.backends))
 
@@ -36,7 +36,12 @@ export function assembleOutbound(surroundings: Surroundings, control: Control): 
         failFastTimeoutMs: config.httpQueue.failFastMs,
         isInformational: config.isInformational,
         maxInFlight: config.maxInFlight,
-        http: { http2: config.http2Server, maxHeadBytes: config.http2Server.maxHeaderListBytes },
+        maxConnections: config.maxConnections,
+        http: {
+          http2: config.http2Server,
+          maxHeadBytes: config.http2Server.maxHeaderListBytes,
+          timeBounds: config.timeBounds,
+        },
       },
       {
         originalDestination: destinationOf,

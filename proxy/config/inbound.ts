@@ -3,6 +3,8 @@ import type { SocketAddress } from '../../api/ip.ts'
 import type { PortSet } from '../../api/port-set.ts'
 import { DefaultPolicy } from '../../api/vocabulary.ts'
 import type { Http2Config } from '../http/http2-config.ts'
+import type { TimeBounds } from '../http/patience.ts'
+import { HANDSHAKE_BOUNDS } from '../io/handshake-gate.ts'
 import type { BackoffParams } from '../policy/backoff.ts'
 import { compileCidr, type Network } from '../policy/network.ts'
 import type { AccessLogFormat } from '../telemetry/access-log.ts'
@@ -14,7 +16,9 @@ import {
   readHttp2Client,
   readHttp2Server,
   readKeepAlive,
+  readMaxConnections,
   readQueue,
+  readTimeBounds,
 } from './traffic.ts'
 
 const PREFIX = 'LINKERD2_PROXY_INBOUND'
@@ -39,6 +43,10 @@ export interface InboundConfig {
   readonly discoveryIdleMs: number
   readonly httpQueue: QueueConfig
   readonly maxInFlight: number
+  readonly maxConnections: number
+  /** TLS handshakes at once. */
+  readonly maxHandshakes: number
+  readonly timeBounds: TimeBounds
   readonly http1PoolIdleMs: number
   readonly maxIdlePerEndpoint: number
   readonly http2Server: Http2Config
@@ -76,6 +84,9 @@ export function readInbound(env: Env): InboundConfig {
     discoveryIdleMs: env.durationMs(`${PREFIX}_DISCOVERY_IDLE_TIMEOUT`, 90_000),
     httpQueue: readQueue(env, PREFIX, 'HTTP', 1_000),
     maxInFlight: env.integer(`${PREFIX}_MAX_IN_FLIGHT`, 100_000, 1, 10_000_000),
+    maxConnections: readMaxConnections(env, PREFIX),
+    maxHandshakes: env.integer('WEFT_PROXY_INBOUND_MAX_HANDSHAKES', HANDSHAKE_BOUNDS.maxRunning, 1, 100_000),
+    timeBounds: readTimeBounds(env, PREFIX),
     http1PoolIdleMs: env.durationMs(`${PREFIX}_HTTP1_CONNECTION_POOL_IDLE_TIMEOUT`, 3_000),
     maxIdlePerEndpoint: env.integer('LINKERD2_PROXY_MAX_IDLE_CONNS_PER_ENDPOINT', 10_000, 0, 1_000_000),
     http2Server: readHttp2Server(env, PREFIX),

@@ -1,6 +1,7 @@
 /** Traffic that leaves the pod. */
 import type { SocketAddress } from '../../api/ip.ts'
 import type { Http2Config } from '../http/http2-config.ts'
+import type { TimeBounds } from '../http/patience.ts'
 import type { BackoffParams } from '../policy/backoff.ts'
 import type { Env } from './env.ts'
 import {
@@ -10,7 +11,9 @@ import {
   readHttp2Client,
   readHttp2Server,
   readKeepAlive,
+  readMaxConnections,
   readQueue,
+  readTimeBounds,
 } from './traffic.ts'
 
 const PREFIX = 'LINKERD2_PROXY_OUTBOUND'
@@ -29,6 +32,8 @@ export interface OutboundConfig {
   readonly tcpQueue: QueueConfig
   readonly httpQueue: QueueConfig
   readonly maxInFlight: number
+  readonly maxConnections: number
+  readonly timeBounds: TimeBounds
   readonly http1PoolIdleMs: number
   readonly maxIdlePerEndpoint: number
   /** Whether applications see `l5d-proxy-error` and `l5d-proxy-connection`. */
@@ -50,6 +55,8 @@ export function readOutbound(env: Env): OutboundConfig {
     tcpQueue: readQueue(env, PREFIX, 'TCP', 3_000),
     httpQueue: readQueue(env, PREFIX, 'HTTP', 3_000),
     maxInFlight: env.integer(`${PREFIX}_MAX_IN_FLIGHT`, 100_000, 1, 10_000_000),
+    maxConnections: readMaxConnections(env, PREFIX),
+    timeBounds: readTimeBounds(env, PREFIX),
     http1PoolIdleMs: env.durationMs(`${PREFIX}_HTTP1_CONNECTION_POOL_IDLE_TIMEOUT`, 3_000),
     maxIdlePerEndpoint: env.integer(`${PREFIX}_MAX_IDLE_CONNS_PER_ENDPOINT`, 10_000, 0, 1_000_000),
     isInformational: !env.boolean(`${PREFIX}_DISABLE_INFORMATIONAL_HEADERS`, false),

@@ -1,5 +1,6 @@
 /** What inbound and outbound traffic have in common: their variables differ by prefix and defaults only. */
 import { DEFAULT_HTTP2, type Http2Config } from '../http/http2-config.ts'
+import { DEFAULT_TIME_BOUNDS, type TimeBounds } from '../http/patience.ts'
 import type { BackoffParams } from '../policy/backoff.ts'
 import type { Env } from './env.ts'
 
@@ -19,6 +20,8 @@ export interface KeepAliveConfig {
 
 export type Prefix = 'LINKERD2_PROXY_INBOUND' | 'LINKERD2_PROXY_OUTBOUND'
 
+/** A connection costs 5 to 30 KB: some 300 MB at most. */
+const DEFAULT_MAX_CONNECTIONS = 10_000
 const MAX_QUEUE = 1_000_000
 /** RFC 9113 §6.5.2. */
 const MAX_WINDOW_BYTES = 2 ** 31 - 1
@@ -52,6 +55,31 @@ export function readKeepAlive(env: Env, side: string): KeepAliveConfig {
     keepAliveMs: env.optionalDurationMs(`${side}_KEEPALIVE`) || undefined,
     userTimeoutMs: env.optionalDurationMs(`${side}_USER_TIMEOUT`) || undefined,
   }
+}
+
+/** Accepted connections that may be open; `WEFT_` because Linkerd's proxy has no such bound. */
+export function readMaxConnections(env: Env, prefix: Prefix): number {
+  return env.integer(`${weftName(prefix)}_MAX_CONNECTIONS`, DEFAULT_MAX_CONNECTIONS, 1, 1_000_000)
+}
+
+/** How long a peer may take, each of them. */
+export function readTimeBounds(env: Env, prefix: Prefix): TimeBounds {
+  const duration = (what: string, fallbackMs: number): number => {
+    const name = `${weftName(prefix)}_HTTP_${what}_TIMEOUT`
+    const ms = env.durationMs(name, fallbackMs)
+    if (ms === 0) env.problem(name, 'is 0, which would end every connection')
+    return ms
+  }
+  return {
+    headMs: duration('HEAD', DEFAULT_TIME_BOUNDS.headMs),
+    contentMs: duration('CONTENT', DEFAULT_TIME_BOUNDS.contentMs),
+    unreadMs: duration('UNREAD', DEFAULT_TIME_BOUNDS.unreadMs),
+    idleMs: duration('IDLE', DEFAULT_TIME_BOUNDS.idleMs),
+  }
+}
+
+function weftName(prefix: Prefix): string {
+  return prefix.replace('LINKERD2_', 'WEFT_')
 }
 
 /** The serving side of HTTP/2. */

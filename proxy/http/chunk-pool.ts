@@ -17,7 +17,17 @@ const MAX_LARGE = 16
 const small: Buffer[] = []
 const large: Buffer[] = []
 
+/** What all connections hold in chunks: content and answers that wait for a reader. */
+export const held = { bytes: 0 }
+
+/** Whoever takes a chunk releases it, exactly once. */
 export function takeChunk(bytes: number): Buffer {
+  const chunk = pooledChunk(bytes)
+  held.bytes += chunk.length
+  return chunk
+}
+
+function pooledChunk(bytes: number): Buffer {
   if (bytes <= SMALL_CHUNK_BYTES) return small.pop() ?? Buffer.allocUnsafeSlow(SMALL_CHUNK_BYTES)
   if (bytes <= LARGE_CHUNK_BYTES) return large.pop() ?? Buffer.allocUnsafeSlow(LARGE_CHUNK_BYTES)
   return Buffer.allocUnsafeSlow(bytes)
@@ -25,6 +35,7 @@ export function takeChunk(bytes: number): Buffer {
 
 /** Gives back a chunk that nobody reads any more. */
 export function releaseChunk(chunk: Buffer): void {
+  held.bytes -= chunk.length
   if (chunk.length === SMALL_CHUNK_BYTES && small.length < MAX_SMALL) small.push(chunk)
   else if (chunk.length === LARGE_CHUNK_BYTES && large.length < MAX_LARGE) large.push(chunk)
 }

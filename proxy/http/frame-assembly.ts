@@ -26,6 +26,11 @@ export class FrameAssembly {
     this.#prefaceLeft = isServer ? CLIENT_PREFACE.length : 0
   }
 
+  /** A frame, or the preface, has begun and is not whole yet. */
+  get isInsideFrame(): boolean {
+    return this.#bytes > 0 || (this.#prefaceLeft > 0 && this.#prefaceLeft < CLIENT_PREFACE.length)
+  }
+
   /**
    * Hands every frame that is whole now to `sink`.
    * @throws ConnectionError for a wrong preface or a frame that is too long, and what `sink` throws

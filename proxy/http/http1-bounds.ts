@@ -3,4 +3,12 @@
  * is not read, below the second it is again. Pipelined requests behind the one in progress: beyond the third it is not
  * read either.
  */
-export const HTTP1_BOUNDS = { pauseAboveBytes: 65_536, resumeBelowBytes: 32_768, maxPipelinedBytes: 65_536 } as const
+export const HTTP1_BOUNDS = {
+  pauseAboveBytes: 65_536,
+  resumeBelowBytes: 32_768,
+  maxPipelinedBytes: 65_536,
+  /** Reads that one head may come in; more is 408: each costs a system call and a copy of what came before. */
+  maxHeadReads: 256,
+  /** 1xx responses before the final one; more is a bad response. */
+  maxInformational: 64,
+} as const

@@ -7,6 +7,7 @@
 import { ErrorCode } from '../wire/connection-error.ts'
 import { Head } from '../wire/head.ts'
 import { Http1Error, parseResponseHead } from '../wire/http1-head.ts'
+import type { Refusal } from '../wire/refusal.ts'
 import { HTTP1_BOUNDS } from './http1-bounds.ts'
 import { Http1ClientStream } from './http1-client-stream.ts'
 import type { StreamError } from './stream-error.ts'
@@ -22,6 +23,8 @@ export interface Http1ClientOwner {
   /** The exchange is complete and the connection may carry another one. */
   onIdle(connection: Http1ClientConnection): void
   onClosed(connection: Http1ClientConnection, error: Error | undefined): void
+  /** What the endpoint said is no response to anything; the connection is closing. */
+  onRefused?(reason: Refusal, message: string): void
 }
 
 /** See `received` in http2-heads.ts. */
@@ -46,6 +49,9 @@ export class Http1ClientConnection implements TransportHandler {
   #unread: Buffer | undefined = undefined
   /** A byte of the response to the current request has arrived. */
   #hasHeard = false
+  /** Reads that the incomplete head came in, and 1xx responses to the current request. */
+  #headReads = 0
+  #informationalCount = 0
   #isPaused = false
   #isClosed = false
   /** Requests sent so far: the first on a fresh connection is not a reuse. */
@@ -69,6 +75,8 @@ export class Http1ClientConnection implements TransportHandler {
     this.#stream = stream
     this.#reading = 'head'
     this.#hasHeard = false
+    this.#headReads = 0
+    this.#informationalCount = 0
     this.requestCount++
     return stream
   }
@@ -159,6 +167,8 @@ export class Http1ClientConnection implements TransportHandler {
             const next = parseResponseHead(received, buf, at, end, this.#config.maxHeadBytes, seenBytes)
             seenBytes = 0
             if (next === -1) {
+              if (++this.#headReads > HTTP1_BOUNDS.maxHeadReads)
+                throw new Http1Error(502, `the head came in more than ${HTTP1_BOUNDS.maxHeadReads} pieces`)
               this.#unread = Buffer.from(buf.subarray(at, end))
               return
             }
@@ -179,19 +189,23 @@ export class Http1ClientConnection implements TransportHandler {
           case 'idle':
           case 'sending':
             // Unsolicited, or behind a complete response: it would be taken for the answer to a request not sent yet.
-            return this.#fail(new Error('the endpoint sent bytes that belong to no response'))
+            return this.#refuse('unsolicited', 'the endpoint sent bytes that belong to no response')
           case 'closed':
             return
         }
       }
     } catch (error) {
       if (!(error instanceof Http1Error)) throw error
-      this.#fail(new Error(`the endpoint's response is not HTTP/1.1: ${error.message}`))
+      this.#refuse('malformed', `the endpoint's response is not HTTP/1.1: ${error.message}`)
     }
   }
 
   #onHead(stream: Http1ClientStream, hasMore: boolean): void {
-    if (received.status < 200 && received.status !== 101) return stream.handler.onInformational(received)
+    if (received.status < 200 && received.status !== 101) {
+      if (++this.#informationalCount <= HTTP1_BOUNDS.maxInformational) return stream.handler.onInformational(received)
+      const message = `the endpoint sent more than ${HTTP1_BOUNDS.maxInformational} informational responses`
+      return this.#refuse('informational', message)
+    }
     if (received.status === 101 && !stream.isUpgrade) throw new Http1Error(502, 'a 101 response that nobody asked for')
     stream.beginResponse(received)
     if (stream.isTunnelAnswer) {
@@ -212,6 +226,11 @@ export class Http1ClientConnection implements TransportHandler {
     this.#isPaused = isFull
     if (isFull) this.transport.pause()
     else this.transport.resume()
+  }
+
+  #refuse(reason: Refusal, message: string): void {
+    this.#owner.onRefused?.(reason, message)
+    this.#fail(new Error(message))
   }
 
   #fail(error: Error | undefined): void {

@@ -2,9 +2,11 @@
 import { type Head, type Version, Version as Versions } from '../wire/head.ts'
 import { type Http1HeadOptions, writeResponseHead } from '../wire/http1-writer.ts'
 import { token } from '../wire/tokens.ts'
+import { held } from './chunk-pool.ts'
 import { dropHopByHop, saysClose } from './hop-by-hop.ts'
 import { BodyReader, BodyWriter, type ContentSink, type SendFraming } from './http1-body.ts'
 import type { Http1ServerConnection } from './http1-server.ts'
+import { PRESSURE_BOUNDS } from './memory-pressure.ts'
 import { CONNECT, HEAD, hasMethod } from './method.ts'
 import type { RequestHandler, ServerStream } from './stream.ts'
 import type { StreamError } from './stream-error.ts'
@@ -24,6 +26,8 @@ export class Http1ServerStream implements ServerStream, ContentSink {
   isSilenced = false
   /** Received content that was not consumed yet. */
   outstandingBytes = 0
+  /** All content received, modulo 2^30: changes as long as the client gets on. */
+  receivedBytes = 0
   readonly #connection: Http1ServerConnection
   readonly #writer: BodyWriter
   readonly #isHead: boolean
@@ -75,6 +79,10 @@ export class Http1ServerStream implements ServerStream, ContentSink {
   sendData(buf: Uint8Array, start: number, end: number, endStream: boolean): number {
     if (this.isSilenced) return end - start
     const sent = this.#writer.send(buf, start, end, endStream)
+    if (sent < end - start && held.bytes >= PRESSURE_BOUNDS.fullBytes) {
+      this.#connection.refuseUnread('content waits for the client, and the proxy holds too much for others already')
+      return end - start
+    }
     if (this.#writer.isDone) this.#finishResponse()
     return sent
   }
@@ -137,6 +145,7 @@ export class Http1ServerStream implements ServerStream, ContentSink {
 
   onContent(buf: Buffer, start: number, end: number, endStream: boolean): void {
     this.outstandingBytes += end - start
+    this.receivedBytes = (this.receivedBytes + end - start) & 0x3fff_ffff
     this.handler.onRequestData(buf, start, end, endStream)
   }
 

@@ -1,8 +1,10 @@
 import { test } from 'tap'
 import { errorName } from '../wire/connection-error.ts'
 import { Head, Version } from '../wire/head.ts'
+import { held } from './chunk-pool.ts'
 import { HTTP1_BOUNDS } from './http1-bounds.ts'
 import { Http1ServerConnection } from './http1-server.ts'
+import { PRESSURE_BOUNDS } from './memory-pressure.ts'
 import { MemoryTransport } from './memory-transport.ts'
 import type { RequestHandler, ServerStream } from './stream.ts'
 
@@ -31,7 +33,7 @@ class TestServer {
 
   constructor(answer: (stream: ServerStream, request: string) => void = () => {}) {
     const owner = {
-      onBadRequest: (error: { status: number }) => void this.heard.push(`bad request ${error.status}`),
+      onRefused: (reason: string) => void this.heard.push(`refused ${reason}`),
       onClosed: () => void this.heard.push('closed'),
     }
     this.connection = new Http1ServerConnection(
@@ -264,7 +266,7 @@ const CASES: readonly Case[] = [
     name: 'no Host',
     send: 'GET / HTTP/1.1\r\n\r\n',
     text: 'HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n',
-    calls: 'bad request 400',
+    calls: 'refused malformed',
     isEnded: true,
   },
   {
@@ -278,14 +280,14 @@ const CASES: readonly Case[] = [
     send: 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n',
     answer: ok,
     text: 'HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n',
-    calls: 'bad request 400',
+    calls: 'refused malformed',
     isEnded: true,
   },
   {
     name: 'a head that is too large',
     send: `GET / HTTP/1.1\r\nHost: a\r\nx: ${'y'.repeat(1_000)}`,
     text: 'HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n',
-    calls: 'bad request 431',
+    calls: 'refused head_too_large',
     isEnded: true,
   },
   {
@@ -299,15 +301,17 @@ const CASES: readonly Case[] = [
     name: 'a bad chunk',
     send: 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\naX',
     text: 'HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n',
-    calls: 'POST / "a" protocol PROTOCOL_ERROR bad request 400',
+    calls: 'POST / "a" protocol PROTOCOL_ERROR refused malformed',
     isEnded: true,
   },
 ]
 
 test('requests in, responses out', async (t) => {
   for (const { name, send: text, answer, text: expected, calls, isEnded } of CASES) {
-    for (const pieceBytes of [Number.POSITIVE_INFINITY, 1]) {
-      const pieces = pieceBytes === 1 ? ', byte by byte' : ''
+    // Byte by byte, but for a head that would have too many pieces.
+    const small = text.length < HTTP1_BOUNDS.maxHeadReads ? 1 : Math.ceil(text.length / HTTP1_BOUNDS.maxHeadReads)
+    for (const pieceBytes of [Number.POSITIVE_INFINITY, small]) {
+      const pieces = pieceBytes === small ? `, in pieces of ${small}` : ''
       const server = new TestServer(answer).feed(text, pieceBytes)
       t.equal(server.text(), expected, name + pieces)
       if (calls !== undefined) t.equal(server.calls(), calls, `${name}${pieces}: what the application heard`)
@@ -359,7 +363,7 @@ test('order and pressure', async (t) => {
     const pipelined = new TestServer().feed(GET + 'x'.repeat(HTTP1_BOUNDS.maxPipelinedBytes + 1))
     t.equal(pipelined.transport.isPaused, true)
     ok(pipelined.streams[0]!)
-    t.same(pipelined.heard, ['GET / end', 'bad request 431'])
+    t.same(pipelined.heard, ['GET / end', 'refused head_too_large'])
   })
 
   t.test('a slow client gets everything, and who sent it hears when', async (t) => {
@@ -479,5 +483,147 @@ test('tunnels', async (t) => {
     t.equal(server.calls(), 'CONNECT a:1 end "bytes"')
     const refused = new TestServer(status(403)).feed(`CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n${GET}`)
     t.equal(refused.streams.length, 2, 'a refusal leaves the connection as it was')
+  })
+})
+
+test('what a client may make an HTTP/1 connection hold or wait for', async (t) => {
+  const BOUNDS = { headMs: 3_000, contentMs: 5_000, unreadMs: 7_000, idleMs: 9_000 }
+  const HEAD = 'GET / HTTP/1.1\r\nHost: a\r\n'
+  const POST = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n'
+  interface TimeCase {
+    readonly name: string
+    readonly begin: (server: TestServer) => void
+    /** What happens before each second's tick. */
+    readonly meanwhile?: (server: TestServer) => void
+    readonly endsAfterSeconds: number | undefined
+    readonly refusal?: string
+    readonly text?: string
+    readonly isCrowded?: boolean
+  }
+  const TIMES: readonly TimeCase[] = [
+    { name: 'a client that never sends', begin: () => {}, endsAfterSeconds: 3, refusal: 'silent' },
+    {
+      name: 'a head that stops',
+      begin: (server) => server.feed(HEAD),
+      endsAfterSeconds: 3,
+      refusal: 'slow_head',
+      text: '408',
+    },
+    {
+      name: 'a head that goes on and on',
+      begin: (server) => server.feed(HEAD),
+      meanwhile: (server) => server.feed('x'),
+      endsAfterSeconds: 3,
+      refusal: 'slow_head',
+      text: '408',
+    },
+    {
+      name: 'content that stops',
+      begin: (server) => server.feed(`${POST}abc`),
+      endsAfterSeconds: 5,
+      refusal: 'slow_content',
+      text: '408',
+    },
+    {
+      name: 'content that trickles',
+      begin: (server) => server.feed(POST.replace('9', '999')),
+      meanwhile: (server) => server.feed('x'),
+      endsAfterSeconds: undefined,
+    },
+    {
+      name: 'content that we do not read',
+      begin(server) {
+        server.isConsuming = false
+        server.feed(`${POST.replace('9', '999999')}${'x'.repeat(HTTP1_BOUNDS.pauseAboveBytes + 1)}`)
+      },
+      endsAfterSeconds: undefined,
+    },
+    {
+      name: 'an answer that takes its time',
+      begin: (server) => server.feed(`${HEAD}\r\n`),
+      endsAfterSeconds: undefined,
+    },
+    {
+      name: 'a response that is not read',
+      begin(server) {
+        server.feed(`${HEAD}\r\n`)
+        server.transport.isWritable = false
+      },
+      endsAfterSeconds: 7,
+      refusal: 'unread_content',
+    },
+    {
+      name: 'a response that is not read while there is no room',
+      begin(server) {
+        server.feed(`${HEAD}\r\n`)
+        server.transport.isWritable = false
+      },
+      isCrowded: true,
+      endsAfterSeconds: 5,
+      refusal: 'unread_content',
+    },
+    {
+      name: 'a kept connection without a next request',
+      begin(server) {
+        server.feed(`${HEAD}\r\n`)
+        ok(server.streams[0]!)
+      },
+      endsAfterSeconds: 9,
+      refusal: 'idle',
+    },
+    {
+      name: 'a kept connection while there is no room',
+      begin(server) {
+        server.feed(`${HEAD}\r\n`)
+        ok(server.streams[0]!)
+      },
+      isCrowded: true,
+      endsAfterSeconds: 5,
+      refusal: 'idle',
+    },
+  ]
+  for (const { name, begin, meanwhile, endsAfterSeconds, refusal, text, isCrowded = false } of TIMES) {
+    const server = new TestServer()
+    begin(server)
+    server.text()
+    for (let second = 0; second < (endsAfterSeconds ?? 100); second++) {
+      server.connection.tick(second * 1_000, BOUNDS, isCrowded)
+      meanwhile?.(server)
+    }
+    t.notMatch(server.calls(), 'refused', `${name}: not before`)
+    if (endsAfterSeconds === undefined) continue
+    server.connection.tick(endsAfterSeconds * 1_000, BOUNDS, isCrowded)
+    t.match(server.calls(), `refused ${refusal}`, `${name}: after ${endsAfterSeconds} s`)
+    t.ok(server.transport.isEnded || server.transport.isDestroyed, `${name}: the connection ends`)
+    if (text !== undefined) t.match(server.text(), `HTTP/1.1 ${text} `, `${name}: and says why`)
+  }
+
+  t.test('a head in very many pieces', async (t) => {
+    const head = `GET / HTTP/1.1\r\nHost: a\r\nX: ${'y'.repeat(HTTP1_BOUNDS.maxHeadReads)}`
+    const server = new TestServer()
+    server.feed(head.slice(0, HTTP1_BOUNDS.maxHeadReads), 1)
+    t.equal(server.calls(), '')
+    server.feed('z')
+    t.match(server.calls(), 'refused slow_head')
+    t.match(server.text(), /^HTTP\/1.1 408 /)
+  })
+
+  t.test('each head has its pieces', async (t) => {
+    const server = new TestServer(ok)
+    for (let count = 0; count < 50; count++) server.feed(`${HEAD}\r\n`, 1)
+    t.equal(server.text(), OK.repeat(50))
+  })
+
+  t.test('a response that waits while the process holds too much', async (t) => {
+    const server = new TestServer()
+    server.feed(`${HEAD}\r\n`)
+    const stream = server.streams[0]!
+    stream.sendHead(responseHead(200), false)
+    server.transport.isWritable = false
+    held.bytes += PRESSURE_BOUNDS.fullBytes
+    send(stream, 'waits')
+    held.bytes -= PRESSURE_BOUNDS.fullBytes
+    t.match(server.calls(), 'refused unread_content')
+    t.ok(server.transport.isDestroyed)
   })
 })

@@ -7,9 +7,13 @@ import { ErrorCode } from '../wire/connection-error.ts'
 import { Head, Version } from '../wire/head.ts'
 import { Http1Error, parseRequestHead } from '../wire/http1-head.ts'
 import { writeResponseHead } from '../wire/http1-writer.ts'
+import { type OnRefused, type Refusal, refusalOfStatus } from '../wire/refusal.ts'
+import { held } from './chunk-pool.ts'
 import { refuseH2c } from './hop-by-hop.ts'
 import { HTTP1_BOUNDS } from './http1-bounds.ts'
 import { Http1ServerStream } from './http1-server-stream.ts'
+import { isMemoryCrowded } from './memory-pressure.ts'
+import { CROWDED_MS, Patience, type TimeBounds } from './patience.ts'
 import type { RequestListener } from './stream.ts'
 import type { StreamError } from './stream-error.ts'
 import type { Transport, TransportHandler } from './transport.ts'
@@ -19,10 +23,12 @@ export interface Http1ServerConfig {
 }
 
 export interface Http1ServerOwner {
-  /** A head that cannot be a request: its status was answered and the connection is closing. */
-  onBadRequest(error: Http1Error): void
+  /** What came is no request, too large or too late: its status was answered if it could be, and the connection is closing. */
+  readonly onRefused: OnRefused
   onClosed(error: Error | undefined): void
 }
+
+const COUNT_MASK = 0x3fff_ffff
 
 /** See `received` in http2-heads.ts. */
 const received = new Head()
@@ -47,9 +53,17 @@ export class Http1ServerConnection implements TransportHandler {
   #unread: Buffer | undefined = undefined
   /** Bytes of an incomplete head that were searched for its end already. */
   #seenBytes = 0
+  /** Reads that the incomplete head came in. */
+  #headReads = 0
+  /** Requests begun, modulo 2^30: changes as long as the client gets on. */
+  #requestCount = 0
   #isPaused = false
   #isDraining = false
   #isClosed = false
+  readonly #head = new Patience()
+  readonly #content = new Patience()
+  readonly #reader = new Patience()
+  readonly #idle = new Patience()
 
   constructor(transport: Transport, config: Http1ServerConfig, owner: Http1ServerOwner, onRequest: RequestListener) {
     this.transport = transport
@@ -72,6 +86,34 @@ export class Http1ServerConnection implements TransportHandler {
   shutdown(): void {
     this.#isDraining = true
     if (this.#stream === undefined) this.#close()
+  }
+
+  /** Bounds by time: call it every second or so. `isCrowded` asks to make room for others. */
+  tick(nowMs: number, { headMs, contentMs, unreadMs, idleMs }: TimeBounds, isCrowded: boolean): void {
+    if (this.#isClosed || this.#reading === 'closed') return
+    const stream = this.#stream
+    const isInHead = this.#reading === 'head' && this.#unread !== undefined
+    if (this.#head.isOver(isInHead ? this.#requestCount : -1, nowMs, headMs))
+      return this.#refuse(new Http1Error(408, `the head did not end within ${headMs} ms`), 'slow_head')
+    const isInContent = this.#reading === 'content' && !this.#isPaused
+    if (this.#content.isOver(isInContent ? stream!.receivedBytes : -1, nowMs, contentMs))
+      return this.#refuse(new Http1Error(408, `no content within ${contentMs} ms`), 'slow_content')
+    const readMs = isCrowded || isMemoryCrowded(held.bytes) ? Math.min(unreadMs, CROWDED_MS) : unreadMs
+    const { isWritable, pendingBytes } = this.transport
+    if (this.#reader.isOver(isWritable ? -1 : pendingBytes, nowMs, readMs))
+      return this.refuseUnread(`the client took none of ${pendingBytes} bytes within ${readMs} ms`)
+    const isIdle = this.#reading === 'head' && this.#unread === undefined
+    const quietMs = this.#requestCount === 0 ? headMs : isCrowded ? Math.min(idleMs, CROWDED_MS) : idleMs
+    if (!this.#idle.isOver(isIdle ? this.#requestCount : -1, nowMs, quietMs)) return
+    this.#owner.onRefused(this.#requestCount === 0 ? 'silent' : 'idle', `no request within ${quietMs} ms`, true)
+    this.#close()
+  }
+
+  /** The client does not take its response, and nothing can be said to it. */
+  refuseUnread(message: string): void {
+    this.#owner.onRefused('unread_content', message, true)
+    this.#fail(ErrorCode.cancel, 'connection', message)
+    this.transport.cut()
   }
 
   // ── TransportHandler ──
@@ -165,10 +207,14 @@ export class Http1ServerConnection implements TransportHandler {
           case 'head': {
             const next = parseRequestHead(received, buf, at, end, this.#config.maxHeadBytes, this.#seenBytes)
             if (next === -1) {
+              if (++this.#headReads > HTTP1_BOUNDS.maxHeadReads)
+                throw new Http1Error(408, `the head came in more than ${HTTP1_BOUNDS.maxHeadReads} pieces`)
               this.#seenBytes = end - at
               return this.#keep(buf, at, end)
             }
             this.#seenBytes = 0
+            this.#headReads = 0
+            this.#requestCount = (this.#requestCount + 1) & COUNT_MASK
             at = next
             this.#begin()
             break
@@ -230,7 +276,7 @@ export class Http1ServerConnection implements TransportHandler {
 
   // ── The end ──
 
-  #refuse(error: Http1Error): void {
+  #refuse(error: Http1Error, reason: Refusal = refusalOfStatus(error.status)): void {
     if (this.#stream === undefined || !this.#stream.hasResponse) {
       const head = new Head()
       head.setStatus(error.status)
@@ -239,7 +285,7 @@ export class Http1ServerConnection implements TransportHandler {
       this.transport.flushSoon()
     }
     this.#fail(ErrorCode.protocolError, 'protocol', error.message)
-    this.#owner.onBadRequest(error)
+    this.#owner.onRefused(reason, error.message, true)
     this.#close()
   }
 

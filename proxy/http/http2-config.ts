@@ -3,7 +3,7 @@ export interface Http2Config {
   /** SETTINGS_INITIAL_WINDOW_SIZE (RFC 9113 §6.5.2). */
   readonly initialStreamWindowBytes: number
   readonly initialConnectionWindowBytes: number
-  /** Streams a peer may have open on one connection; more are refused with REFUSED_STREAM. */
+  /** Streams a peer may have open on one connection; more are refused with REFUSED_STREAM. A stream costs up to 8 KB. */
   readonly maxConcurrentStreams: number
   /** SETTINGS_MAX_HEADER_LIST_SIZE: larger heads make the stream malformed. */
   readonly maxHeaderListBytes: number
@@ -17,25 +17,52 @@ export interface Http2Config {
 export const DEFAULT_HTTP2: Http2Config = {
   initialStreamWindowBytes: 65_535,
   initialConnectionWindowBytes: 1_048_576,
-  maxConcurrentStreams: 10_000,
+  maxConcurrentStreams: 1_000,
   maxHeaderListBytes: 65_536,
   keepsHttp1Names: false,
   keepAliveIntervalMs: 0,
   keepAliveTimeoutMs: 0,
 }
 
-/** The bounds of one connection that no setting announces; each says what happens at the bound. */
+/**
+ * The bounds of one connection that no setting announces; each says what happens at the bound. What a peer may do again and
+ * again is paid from a credit: it is full at the beginning, grows with what the peer does in good faith and with time, and
+ * never beyond its burst. Without credit the connection ends with ENHANCE_YOUR_CALM.
+ */
 export const HTTP2_BOUNDS = {
   /** CONTINUATION frames per field block; more is ENHANCE_YOUR_CALM (a flood of empty ones costs a peer nothing). */
   maxContinuations: 64,
-  /** Received content that no reader has consumed yet; beyond it the connection window is not refilled. */
-  maxRetainedBytes: 8 * 1_048_576,
+  /** Parameters of one SETTINGS frame; more is ENHANCE_YOUR_CALM: each may touch every open stream. */
+  maxSettings: 64,
+  /** Content a client sent that no reader has consumed yet; beyond it its connection window is not refilled. */
+  maxRetainedBytes: 4 * 1_048_576,
+  /**
+   * The same for content of a server. It is shared by the clients of one endpoint, so none of them may fill it by not
+   * reading: what each may leave unread is bounded before (`memory-pressure.ts`).
+   */
+  maxRetainedFromServerBytes: 64 * 1_048_576,
   /** Unsent bytes (answers to PING and SETTINGS among them) at a peer that does not read; beyond it the connection ends. */
-  maxUnsentBytes: 4 * 1_048_576,
-  /** Frames that move no content (empty DATA, PRIORITY, PING, SETTINGS, WINDOW_UPDATE 1) between two heads or contents. */
-  maxIdleFrames: 10_000,
-  /** Streams the peer reset beyond the ones it completed; more is ENHANCE_YOUR_CALM (rapid reset, CVE-2023-44487). */
-  maxPendingResets: 1_000,
+  maxUnsentBytes: 2 * 1_048_576,
+  /** Frames that carry nothing (empty DATA, PRIORITY, PING, SETTINGS, tiny WINDOW_UPDATE, pieces of a frame). */
+  idleFrames: { burst: 1_000, perSecond: 100 },
+  /** What a head or a frame with content earns of them, and how many bytes of content earn one more. */
+  idleFramesPerHead: 4,
+  idleFrameBytesShift: 7,
+  /** A SETTINGS frame counts as so many: it may change the window of every stream, and wants an answer. */
+  idleFramesPerSettings: 8,
+  /** A smaller WINDOW_UPDATE carries nothing. */
+  minWindowUpdateBytes: 128,
+  /** A read smaller than this that completes no frame carries nothing. */
+  minReadBytes: 64,
+  /**
+   * Streams the peer reset within about a second of opening them, or made us reset (rapid reset, CVE-2023-44487; MadeYouReset,
+   * CVE-2025-8671). A stream that completes earns one.
+   */
+  resets: { burst: 500, perSecond: 100 },
+  /** A head that is too large counts as so many: it costs as much to read. */
+  resetsPerLargeHead: 20,
+  /** 1xx responses before the final one; more resets the stream. */
+  maxInformational: 64,
   /** Ids of streams we reset, remembered so that frames already on their way are ignored. */
   maxRememberedResets: 256,
 } as const

@@ -10,13 +10,17 @@
  */
 import { ConnectionError, ErrorCode } from '../wire/connection-error.ts'
 import { writePing } from '../wire/frame-writer.ts'
+import type { Refusal } from '../wire/refusal.ts'
+import { held } from './chunk-pool.ts'
 import { FrameAssembly } from './frame-assembly.ts'
-import type { Http2Config } from './http2-config.ts'
+import { HTTP2_BOUNDS, type Http2Config } from './http2-config.ts'
 import { Http2Receiver } from './http2-receive.ts'
 import { type Http2Owner, Http2Session } from './http2-session.ts'
 import { announceSettings } from './http2-settings.ts'
 import { Http2Stream } from './http2-stream.ts'
 import { KeepAlive } from './keep-alive.ts'
+import { isMemoryCrowded } from './memory-pressure.ts'
+import { CROWDED_MS, DEFAULT_TIME_BOUNDS, Patience, type TimeBounds } from './patience.ts'
 import type { RequestListener } from './stream.ts'
 import { MAX_STREAM_ID } from './stream-table.ts'
 import type { Transport, TransportHandler } from './transport.ts'
@@ -36,6 +40,9 @@ export class Http2Connection implements TransportHandler {
   readonly #receiver: Http2Receiver
   readonly #keepAlive: KeepAlive
   #firstTickMs = -1
+  readonly #head = new Patience()
+  readonly #reader = new Patience()
+  readonly #idle = new Patience()
 
   /** `onRequest` makes it a server; without it the connection is a client. */
   constructor(transport: Transport, config: Http2Config, owner: Http2Owner, onRequest?: RequestListener) {
@@ -99,11 +106,14 @@ export class Http2Connection implements TransportHandler {
     this.#session.shutdown()
   }
 
-  /** Keep-alive and bounds by time: call it every second or so. `nowMs` is monotonic. */
-  tick(nowMs: number): void {
+  /**
+   * Keep-alive and bounds by time: call it every second or so. `nowMs` is monotonic; `isCrowded` asks to make room for others.
+   */
+  tick(nowMs: number, bounds: TimeBounds = DEFAULT_TIME_BOUNDS, isCrowded = false): void {
     if (this.#session.isClosed) return
     this.#session.tick()
     if (!this.#session.isServer && !this.#session.hasPeerSettings && this.#isSettingsLate(nowMs)) return
+    if (this.#isTooSlow(nowMs, bounds, isCrowded)) return
     switch (this.#keepAlive.tick(nowMs)) {
       case 'none':
         return
@@ -129,12 +139,45 @@ export class Http2Connection implements TransportHandler {
     return true
   }
 
+  /** Whether the peer has overstretched a bound; the connection ends then. */
+  #isTooSlow(nowMs: number, { headMs, unreadMs, idleMs }: TimeBounds, isCrowded: boolean): boolean {
+    const session = this.#session
+    const { sender, streams, isServer } = session
+    const isHalf = !session.hasPeerSettings || this.#receiver.isInsideBlock || this.#assembly.isInsideFrame
+    if (this.#head.isOver(isHalf ? this.#receiver.frameCount : -1, nowMs, headMs)) {
+      const what = session.hasPeerSettings ? 'a frame or field block' : 'the beginning of the connection'
+      return this.#giveUp(`${what} did not end within ${headMs} ms`, 'slow_head')
+    }
+    const readMs = isCrowded || isMemoryCrowded(held.bytes) ? Math.min(unreadMs, CROWDED_MS) : unreadMs
+    const { pendingBytes, isWritable } = this.transport
+    if (this.#reader.isOver(isWritable ? -1 : pendingBytes, nowMs, readMs)) {
+      this.#giveUp(`the peer took none of ${pendingBytes} bytes within ${readMs} ms`, 'unread_content')
+      this.transport.cut()
+      return true
+    }
+    sender.endStalled(readMs)
+    const quietMs = isCrowded ? Math.min(idleMs, CROWDED_MS) : idleMs
+    const isIdle = isServer && streams.open.size === 0 && !session.isDraining
+    if (this.#idle.isOver(isIdle ? streams.lastPeerId : -1, nowMs, quietMs)) {
+      session.refuse('idle', `no request within ${quietMs} ms`)
+      session.shutdown()
+    }
+    return false
+  }
+
+  #giveUp(message: string, reason: Refusal): true {
+    this.#session.fail(new ConnectionError(ErrorCode.enhanceYourCalm, message, reason))
+    return true
+  }
+
   // ── TransportHandler ──
 
   onBytes(buf: Buffer, start: number, end: number): void {
     this.#keepAlive.onRead()
     try {
       this.#assembly.push(buf, start, end, this.#receiver)
+      // A frame in tiny pieces costs a read for each of them.
+      if (end - start < HTTP2_BOUNDS.minReadBytes && this.#assembly.isInsideFrame) this.#session.countIdleFrame()
     } catch (error) {
       if (!(error instanceof ConnectionError)) throw error
       this.#session.fail(error)

@@ -104,6 +104,7 @@ export class HeadReceiver {
       throw new ConnectionError(
         ErrorCode.enhanceYourCalm,
         `stream ${streamId}: a field block of ${bytes} bytes in ${this.#continuations + 1} frames is too large`,
+        'continuations',
       )
     }
     const block = Buffer.concat([begun, buf.subarray(start, end)])
@@ -124,13 +125,15 @@ export class HeadReceiver {
     const { streams } = this.#session
     if (this.#session.isServer && streamId > streams.lastPeerId) streams.usePeerId(streamId)
     const stream = streams.open.get(streamId)
-    if (stream === undefined) return this.#session.sendReset(streamId, ErrorCode.protocolError)
-    this.#session.abort(stream, ErrorCode.protocolError, `stream ${streamId} depends on itself (RFC 7540 §5.3.1)`)
+    const problem = `stream ${streamId} depends on itself (RFC 7540 §5.3.1)`
+    if (stream !== undefined) return this.#session.abort(stream, ErrorCode.protocolError, problem)
+    this.#session.refuse('protocol_error', problem)
+    this.#session.sendReset(streamId, ErrorCode.protocolError)
+    this.#session.countReset()
   }
 
   #onBlock(streamId: number, endStream: boolean, buf: Buffer, start: number, end: number): void {
     const session = this.#session
-    session.onProgress()
     const stream = session.streams.open.get(streamId)
     if (stream === undefined) {
       if (session.isServer && streamId > session.streams.lastPeerId)
@@ -147,7 +150,7 @@ export class HeadReceiver {
         `stream ${streamId}: HEADERS after END_STREAM (RFC 9113 §5.1)`,
       )
     if (received.malformed !== undefined)
-      return session.abort(stream, ErrorCode.protocolError, `stream ${streamId}: ${received.malformed}`)
+      return session.abort(stream, ErrorCode.protocolError, `stream ${streamId}: ${received.malformed}`, 'malformed')
     if (isTrailers) this.#onTrailers(stream, endStream)
     else this.#onResponse(stream, endStream)
   }
@@ -165,13 +168,15 @@ export class HeadReceiver {
     this.#decode(buf, start, end, 'request')
     if (session.isRefusing) return
     session.guardUnsent()
-    if (streams.open.size >= config.maxConcurrentStreams) return session.sendReset(streamId, ErrorCode.refusedStream)
+    if (streams.open.size >= config.maxConcurrentStreams) return this.#refuseStream(streamId)
     streams.lastTakenId = streamId
     if (received.malformed !== undefined) return this.#refuse(streamId, endStream)
-    if (endStream && received.contentLength > 0) return session.sendReset(streamId, ErrorCode.protocolError)
+    if (endStream && received.contentLength > 0) return this.#refuse(streamId, endStream)
+    session.onHead()
     const stream = new Http2Stream(session)
     stream.id = streamId
     stream.state = endStream ? StreamState.halfClosedRemote : StreamState.open
+    stream.openedAt = session.age
     stream.sendWindowBytes = sender.initialWindowBytes
     stream.receiveWindowBytes = config.initialStreamWindowBytes
     stream.receiveLengthLeft = received.contentLength
@@ -184,20 +189,36 @@ export class HeadReceiver {
   /** A malformed request is reset; one that is only too large is told so, its client may do something about it. */
   #refuse(streamId: number, endStream: boolean): void {
     const session = this.#session
-    if (received.listBytes <= session.config.maxHeaderListBytes)
-      return session.sendReset(streamId, ErrorCode.protocolError)
+    const problem = received.malformed ?? `content-length ${received.contentLength} without content (RFC 9113 §8.1.1)`
+    if (received.listBytes <= session.config.maxHeaderListBytes) {
+      session.refuse('malformed', `stream ${streamId}: ${problem}`)
+      session.sendReset(streamId, ErrorCode.protocolError)
+      return session.countReset()
+    }
+    session.refuse('head_too_large', `stream ${streamId}: ${problem}`)
     session.sender.sendBlock(streamId, tooLarge, true)
     if (!endStream) session.sendReset(streamId, ErrorCode.noError)
+    session.countReset(HTTP2_BOUNDS.resetsPerLargeHead)
+  }
+
+  /** One stream too many: nothing was done for it, so its client may send it again. */
+  #refuseStream(streamId: number): void {
+    const session = this.#session
+    const { maxConcurrentStreams } = session.config
+    session.refuse('stream_limit', `stream ${streamId}: ${maxConcurrentStreams} streams are open already`)
+    session.sendReset(streamId, ErrorCode.refusedStream)
+    session.countIdleFrame()
   }
 
   #onResponse(stream: Http2Stream, endStream: boolean): void {
     const session = this.#session
     const { status } = received
     if (status < 200) {
-      if (!endStream) return stream.handler.onInformational(received)
+      if (!endStream) return this.#onInformational(stream)
       const problem = `a ${status} response must not end the stream (RFC 9113 §8.1)`
-      return session.abort(stream, ErrorCode.protocolError, `stream ${stream.id}: ${problem}`)
+      return session.abort(stream, ErrorCode.protocolError, `stream ${stream.id}: ${problem}`, 'malformed')
     }
+    session.onHead()
     stream.hasResponse = true
     const hasNoContent = stream.isBodyless || status === 204 || status === 304
     stream.receiveLengthLeft = hasNoContent ? -1 : received.contentLength
@@ -205,12 +226,19 @@ export class HeadReceiver {
     stream.handler.onResponseHead(received, endStream)
   }
 
+  #onInformational(stream: Http2Stream): void {
+    if (++stream.informationalCount <= HTTP2_BOUNDS.maxInformational) return stream.handler.onInformational(received)
+    const problem = `more than ${HTTP2_BOUNDS.maxInformational} informational responses`
+    this.#session.abort(stream, ErrorCode.enhanceYourCalm, `stream ${stream.id}: ${problem}`, 'informational')
+  }
+
   #onTrailers(stream: Http2Stream, endStream: boolean): void {
     const session = this.#session
     if (!endStream) {
       const problem = 'trailers without END_STREAM (RFC 9113 §8.1)'
-      return session.abort(stream, ErrorCode.protocolError, `stream ${stream.id}: ${problem}`)
+      return session.abort(stream, ErrorCode.protocolError, `stream ${stream.id}: ${problem}`, 'malformed')
     }
+    session.onHead()
     // The handler is called last: it may answer, and the stream is complete then.
     const { handler } = stream
     if (!this.#receiveEnd(stream)) return
@@ -241,7 +269,7 @@ export class HeadReceiver {
 export function receiveEnd(session: Http2Session, stream: Http2Stream): boolean {
   if (stream.receiveLengthLeft > 0) {
     const problem = `content ended ${stream.receiveLengthLeft} bytes before its content-length (RFC 9113 §8.1.1)`
-    session.abort(stream, ErrorCode.protocolError, `stream ${stream.id}: ${problem}`)
+    session.abort(stream, ErrorCode.protocolError, `stream ${stream.id}: ${problem}`, 'malformed')
     return false
   }
   stream.transition(StreamEvent.recvEnd)
@@ -271,8 +299,10 @@ export function onGoneStream(session: Http2Session, streamId: number, frame: str
       return session.countIdleFrame()
     case Gone.resetByPeer:
     case Gone.forgotten:
+      session.countIdleFrame()
       // Behind our final GOAWAY such frames are ignored (RFC 9113 §6.8).
-      if (session.isRefusing && streamId > session.streams.lastTakenId) return session.countIdleFrame()
+      if (session.isRefusing && streamId > session.streams.lastTakenId) return
+      session.refuse('stream_closed', `stream ${streamId}: ${frame} on a stream that is gone (RFC 9113 §5.1)`)
       session.sendReset(streamId, ErrorCode.streamClosed)
       return session.guardUnsent()
   }

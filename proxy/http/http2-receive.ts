@@ -7,6 +7,8 @@ import { ConnectionError, ErrorCode } from '../wire/connection-error.ts'
 import { Flag, FrameType } from '../wire/frame.ts'
 import type { FrameSink } from '../wire/frame-reader.ts'
 import { writePing } from '../wire/frame-writer.ts'
+import { refusalOfCode } from '../wire/refusal.ts'
+import { HTTP2_BOUNDS } from './http2-config.ts'
 import { HeadReceiver, onGoneStream, receiveEnd } from './http2-heads.ts'
 import type { Http2Session } from './http2-session.ts'
 import { applySettings } from './http2-settings.ts'
@@ -24,16 +26,24 @@ export class Http2Receiver implements FrameSink {
   readonly #session: Http2Session
   readonly #heads: HeadReceiver
   #settingsAcks = 0
+  /** Whole frames so far, CONTINUATION apart: changes as long as the peer gets on. */
+  frameCount = 0
 
   constructor(session: Http2Session) {
     this.#session = session
     this.#heads = new HeadReceiver(session)
   }
 
+  /** A field block has begun and not ended. */
+  get isInsideBlock(): boolean {
+    return this.#heads.openStreamId !== 0
+  }
+
   onFrame(type: number, flags: number, streamId: number, buf: Buffer, start: number, end: number): void {
     const session = this.#session
     if (session.isClosed) return
     const open = this.#heads.openStreamId
+    if (open === 0) this.frameCount++
     if (open !== 0 && (type !== FrameType.continuation || streamId !== open))
       throw protocolError(`stream ${open}: a field block was interrupted by another frame (RFC 9113 §4.3)`)
     if (!session.hasPeerSettings && (type !== FrameType.settings || (flags & Flag.ack) !== 0))
@@ -128,11 +138,11 @@ export class Http2Receiver implements FrameSink {
       stream.receiveLengthLeft -= bytes
       if (stream.receiveLengthLeft < 0) {
         const problem = `stream ${id}: more content than its content-length says (RFC 9113 §8.1.1)`
-        session.abort(stream, ErrorCode.protocolError, problem)
+        session.abort(stream, ErrorCode.protocolError, problem, 'malformed')
         return false
       }
     }
-    if (bytes > 0 || endStream) session.onProgress()
+    if (bytes > 0 || endStream) session.onContent(bytes, true)
     else session.countIdleFrame()
     // Padding is nobody's content: its credit goes back at once.
     if (length > bytes && !endStream) session.window.credit(stream, length - bytes)
@@ -158,8 +168,9 @@ export class Http2Receiver implements FrameSink {
 
   #onSettings(flags: number, buf: Buffer, start: number, end: number): void {
     const session = this.#session
-    session.countIdleFrame()
-    if ((flags & Flag.ack) !== 0) {
+    const isAck = (flags & Flag.ack) !== 0
+    session.countIdleFrame(isAck ? 1 : HTTP2_BOUNDS.idleFramesPerSettings)
+    if (isAck) {
       if (start !== end)
         throw new ConnectionError(ErrorCode.frameSizeError, 'a SETTINGS acknowledgement with content (RFC 9113 §6.5)')
       return this.#heads.onSettingsAck(++this.#settingsAcks)
@@ -185,7 +196,7 @@ export class Http2Receiver implements FrameSink {
   #onWindowUpdate(streamId: number, increment: number): void {
     const session = this.#session
     const { sender } = session
-    session.countIdleFrame()
+    if (increment < HTTP2_BOUNDS.minWindowUpdateBytes) session.countIdleFrame()
     if (streamId === 0) {
       if (increment === 0) throw protocolError('WINDOW_UPDATE of 0 (RFC 9113 §6.9)')
       sender.windowBytes += increment
@@ -212,6 +223,7 @@ export class Http2Receiver implements FrameSink {
     const session = this.#session
     const stream = session.streams.open.get(streamId)
     if (stream !== undefined) return session.abort(stream, code, `stream ${streamId}: ${problem}`)
+    session.refuse(refusalOfCode(code), `stream ${streamId}: ${problem}`)
     session.countIdleFrame()
     session.sendReset(streamId, code)
     session.guardUnsent()

@@ -11,15 +11,20 @@ import { Flag, FRAME_HEADER_LENGTH, FrameType } from '../wire/frame.ts'
 import { putFrameHeader, writeDataHeader, writeFrameHeader } from '../wire/frame-writer.ts'
 import type { Head } from '../wire/head.ts'
 import { blockBound, writeHpackBlock, writeTableSizeZero } from '../wire/hpack-encoder.ts'
+import { held } from './chunk-pool.ts'
 import { MAX_FRAME_BYTES } from './http2-config.ts'
 import type { Http2Session } from './http2-session.ts'
 import type { Http2Stream } from './http2-stream.ts'
+import { allowedUnreadBytes, PRESSURE_BOUNDS } from './memory-pressure.ts'
 import { HEAD, hasMethod } from './method.ts'
 import { DEFAULT_WINDOW_BYTES } from './receive-window.ts'
 import { StreamEvent, StreamState } from './stream-state.ts'
 import { MAX_STREAM_ID } from './stream-table.ts'
 
 const TABLE_SIZE_BYTES = 1
+const SENT_MASK = 0x3fff_ffff
+/** The age of a connection in ticks is counted as seconds. */
+const TICK_MS = 1_000
 
 export class Http2Sender {
   /** The connection's window. */
@@ -30,6 +35,13 @@ export class Http2Sender {
   readonly #session: Http2Session
   readonly #ready = new Set<Http2Stream>()
   #hasSentBlock = false
+  /** Content sent so far, modulo 2^30 so that it stays a small integer. */
+  sentBytes = 0
+  /** Content of all streams that waits for the peer. */
+  queuedBytes = 0
+  /** `sentBytes` at the last two ticks. */
+  #sentAtTick = 0
+  #sentAtTickBefore = 0
 
   constructor(session: Http2Session) {
     this.#session = session
@@ -69,8 +81,14 @@ export class Http2Sender {
     if (queue.bytes === 0 && (start === end || this.#session.transport.isWritable))
       at = this.#writeData(stream, buf, start, end, endStream)
     if (at < end) {
+      if (queue.bytes === 0) stream.movedAt = this.#session.age
       queue.push(buf, at, end)
+      this.queuedBytes += end - at
       if (stream.sendWindowBytes > 0) this.#ready.add(stream)
+      if (this.#isTooMuch()) {
+        this.#refuseUnread(stream)
+        return end - start
+      }
     }
     if (endStream && queue.bytes > 0) stream.isEndQueued = true
     return at - start
@@ -85,8 +103,41 @@ export class Http2Sender {
     this.flush()
   }
 
+  /** The stream is over: nothing of it waits any more. */
   forget(stream: Http2Stream): void {
     this.#ready.delete(stream)
+    this.queuedBytes -= stream.queue.bytes
+    stream.queue.clear()
+  }
+
+  /** Called about every second. */
+  tick(): void {
+    this.#sentAtTickBefore = this.#sentAtTick
+    this.#sentAtTick = this.sentBytes
+  }
+
+  /** Ends the streams whose peer has taken nothing of what waits for `limitMs`. */
+  endStalled(limitMs: number): void {
+    if (this.queuedBytes === 0) return
+    const { age, streams } = this.#session
+    for (const stream of [...streams.open.values()]) {
+      if (stream.queue.bytes === 0 || (age - stream.movedAt) * TICK_MS < limitMs) continue
+      const message = `stream ${stream.id}: the peer took none of ${stream.queue.bytes} bytes within ${limitMs} ms`
+      this.#session.giveUp(stream, ErrorCode.enhanceYourCalm, message, 'unread_content')
+    }
+  }
+
+  /** A server's client leaves more unread than it may. Servers are not judged: their windows bound what waits for them. */
+  #isTooMuch(): boolean {
+    if (this.queuedBytes < PRESSURE_BOUNDS.perConnectionWhenCrowdedBytes && held.bytes < PRESSURE_BOUNDS.fullBytes)
+      return false
+    const takenBytes = (this.sentBytes - this.#sentAtTickBefore) & SENT_MASK
+    return this.#session.isServer && this.queuedBytes > allowedUnreadBytes(held.bytes, takenBytes)
+  }
+
+  #refuseUnread(stream: Http2Stream): void {
+    const message = `stream ${stream.id}: the peer leaves ${this.queuedBytes} bytes unread`
+    this.#session.giveUp(stream, ErrorCode.enhanceYourCalm, message, 'unread_content')
   }
 
   /** Sends what waits, until a window or the kernel stops it. */
@@ -111,7 +162,9 @@ export class Http2Sender {
     writeDataHeader(transport, length, stream.id, ends)
     queue.take(transport.buf, transport.at, length)
     transport.at += length
-    this.#spend(stream, length)
+    this.queuedBytes -= length
+    stream.movedAt = this.#session.age
+    this.#spend(stream, length, queue.bytes === 0)
     transport.flushSoon()
     // The stream may end below; who sent the content hears of it all the same.
     const { handler } = stream
@@ -154,7 +207,7 @@ export class Http2Sender {
       out.at = frameAt
       this.#writeSplitBlock(streamId, block, flags)
     }
-    this.#session.onProgress()
+    this.#session.onHead()
     out.flushSoon()
   }
 
@@ -185,7 +238,7 @@ export class Http2Sender {
       const next = at + length
       writeDataHeader(out, length, stream.id, endStream && next === end)
       out.at = copyBytes(buf, at, next, out.buf, out.at)
-      this.#spend(stream, length)
+      this.#spend(stream, length, next === end)
       at = next
     }
     if (endStream) {
@@ -196,10 +249,11 @@ export class Http2Sender {
     return at
   }
 
-  #spend(stream: Http2Stream, bytes: number): void {
+  #spend(stream: Http2Stream, bytes: number, isWhole: boolean): void {
     stream.sendWindowBytes -= bytes
     this.windowBytes -= bytes
-    this.#session.onProgress()
+    this.sentBytes = (this.sentBytes + bytes) & SENT_MASK
+    this.#session.onContent(bytes, isWhole)
   }
 
   #sendEnd(stream: Http2Stream): void {

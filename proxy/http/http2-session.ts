@@ -5,6 +5,7 @@
  */
 import { ConnectionError, ErrorCode, errorName } from '../wire/connection-error.ts'
 import { writeGoaway, writePing, writeRstStream } from '../wire/frame-writer.ts'
+import { type OnRefused, type Refusal, refusalOfCode } from '../wire/refusal.ts'
 import { HTTP2_BOUNDS, type Http2Config } from './http2-config.ts'
 import { Http2Sender } from './http2-send.ts'
 import type { Http2Stream } from './http2-stream.ts'
@@ -26,6 +27,8 @@ export interface Http2Owner {
   onCapacity(): void
   /** The peer's SETTINGS arrived: the connection works. */
   onReady(): void
+  /** Something of the peer was refused: a stream, or the whole connection, which then closes. */
+  readonly onRefused: OnRefused
   onClosed(error: Error | undefined): void
 }
 
@@ -49,8 +52,11 @@ export class Http2Session {
   #isGoawaySent = false
   /** A client that said GOAWAY opens no more streams; the connection ends with its last one. */
   #isPeerLeaving = false
-  #idleFrames = 0
-  #peerResets = 0
+  #hasRefused = false
+  #idleFramesLeft: number = HTTP2_BOUNDS.idleFrames.burst
+  #resetsLeft: number = HTTP2_BOUNDS.resets.burst
+  /** Ticks so far: about the connection's age in seconds. */
+  #age = 0
 
   constructor(transport: Transport, config: Http2Config, owner: Http2Owner, onRequest: RequestListener | undefined) {
     this.transport = transport
@@ -59,7 +65,7 @@ export class Http2Session {
     this.onRequest = onRequest
     this.isServer = onRequest !== undefined
     this.streams = new StreamTable(this.isServer)
-    this.window = new ReceiveWindow(transport, config)
+    this.window = new ReceiveWindow(transport, config, this.isServer)
     this.sender = new Http2Sender(this)
   }
 
@@ -74,6 +80,7 @@ export class Http2Session {
   reset(stream: Http2Stream, code: number): void {
     const { state } = stream
     stream.state = StreamState.closed
+    this.sender.forget(stream)
     stream.silence()
     this.window.release(stream)
     if (state === StreamState.closed) return
@@ -86,15 +93,21 @@ export class Http2Session {
     this.#forget(stream)
   }
 
-  /** Resets a stream because its peer broke the protocol, and tells its handler. */
-  abort(stream: Http2Stream, code: number, message: string): void {
+  /** Resets a stream because its peer broke the protocol, and tells its handler. Only while reading: see `guardUnsent`. */
+  abort(stream: Http2Stream, code: number, message: string, reason: Refusal = refusalOfCode(code)): void {
+    this.giveUp(stream, code, message, reason)
+    if (this.isServer) this.countReset()
+    this.guardUnsent()
+  }
+
+  /** Resets a stream for what its peer did or failed to do, at any time. */
+  giveUp(stream: Http2Stream, code: number, message: string, reason: Refusal): void {
+    this.refuse(reason, message)
     this.sendReset(stream.id, code)
     stream.state = StreamState.closed
     this.window.release(stream)
     this.#forget(stream)
     stream.fail({ code, kind: 'protocol', isUnprocessed: false, message }, this.isServer)
-    if (this.isServer) this.countPeerReset()
-    this.guardUnsent()
   }
 
   /** The peer gave up the stream. */
@@ -113,12 +126,12 @@ export class Http2Session {
       },
       this.isServer,
     )
-    if (this.isServer) this.countPeerReset()
+    if (this.isServer && stream.openedAt === this.#age) this.countReset()
   }
 
   /** The stream ended in both directions. What its reader has not consumed yet still counts. */
   complete(stream: Http2Stream): void {
-    if (this.#peerResets > 0) this.#peerResets--
+    if (this.#resetsLeft < HTTP2_BOUNDS.resets.burst) this.#resetsLeft++
     this.completedStreams++
     this.streams.rememberEnd(stream.id)
     this.#forget(stream)
@@ -191,7 +204,9 @@ export class Http2Session {
   /** A connection error (RFC 9113 §5.4.1): says why, and closes. */
   fail(error: ConnectionError): void {
     if (this.isClosed) return
-    writeGoaway(this.transport, this.streams.lastTakenId, error.code, error.message)
+    const { code, refusal, message } = error
+    if (code !== ErrorCode.noError || refusal !== undefined) this.refuse(refusal ?? refusalOfCode(code), message)
+    writeGoaway(this.transport, this.streams.lastTakenId, code, message)
     this.transport.flushSoon()
     this.close(error)
     this.transport.close()
@@ -236,36 +251,66 @@ export class Http2Session {
 
   // ── Bounds on what costs a peer nothing ──
 
-  /** Between two calls a second passes or so: what was bounded per second starts anew. */
+  /** Between two calls a second passes or so: time gives credit. */
   tick(): void {
-    this.#idleFrames = 0
-    this.#peerResets = 0
+    const { idleFrames, resets } = HTTP2_BOUNDS
+    this.#age++
+    this.sender.tick()
+    this.#earnIdleFrames(idleFrames.perSecond)
+    this.#resetsLeft = Math.min(resets.burst, this.#resetsLeft + resets.perSecond)
   }
 
-  /** A frame that moved content, in either direction. */
-  onProgress(): void {
-    this.#idleFrames = 0
+  /** Ticks so far; a stream remembers when it was opened. */
+  get age(): number {
+    return this.#age
   }
 
-  /** A frame that carries nothing. */
-  countIdleFrame(): void {
-    if (++this.#idleFrames <= HTTP2_BOUNDS.maxIdleFrames) return
-    throw new ConnectionError(ErrorCode.enhanceYourCalm, `${this.#idleFrames} frames in a row that carry nothing`)
+  /** Tells the owner what was refused. */
+  refuse(reason: Refusal, message: string): void {
+    const isFirst = !this.#hasRefused
+    this.#hasRefused = true
+    this.owner.onRefused(reason, message, isFirst)
   }
 
-  /** A stream the peer made us give up. Only streams that complete weigh against it (rapid reset, CVE-2023-44487). */
-  countPeerReset(): void {
-    if (++this.#peerResets <= HTTP2_BOUNDS.maxPendingResets) return
-    throw new ConnectionError(
-      ErrorCode.enhanceYourCalm,
-      `the peer reset ${this.#peerResets} streams more than it completed within a second`,
-    )
+  /** A head, in either direction. */
+  onHead(): void {
+    this.#earnIdleFrames(HTTP2_BOUNDS.idleFramesPerHead)
+  }
+
+  /** Content, in either direction. `isWhole`: not cut short by the peer's window, which may be made tiny on purpose. */
+  onContent(bytes: number, isWhole: boolean): void {
+    const { idleFramesPerHead, idleFrameBytesShift } = HTTP2_BOUNDS
+    this.#earnIdleFrames((bytes >> idleFrameBytesShift) + (isWhole ? idleFramesPerHead : 0))
+  }
+
+  #earnIdleFrames(frames: number): void {
+    const left = this.#idleFramesLeft + frames
+    this.#idleFramesLeft = Math.min(left, HTTP2_BOUNDS.idleFrames.burst)
+  }
+
+  /** A frame that carries nothing; `count` for what costs more than most. */
+  countIdleFrame(count = 1): void {
+    this.#idleFramesLeft -= count
+    if (this.#idleFramesLeft >= 0) return
+    const { burst, perSecond } = HTTP2_BOUNDS.idleFrames
+    const message = `more than ${burst} frames that carry nothing, and ${perSecond} more per second`
+    throw new ConnectionError(ErrorCode.enhanceYourCalm, message, 'idle_frames')
+  }
+
+  /** A stream the peer gave up at once, or made us give up. */
+  countReset(count = 1): void {
+    this.#resetsLeft -= count
+    if (this.#resetsLeft >= 0) return
+    const { burst, perSecond } = HTTP2_BOUNDS.resets
+    const message = `${burst} streams more were reset at once than completed, and ${perSecond} more per second`
+    throw new ConnectionError(ErrorCode.enhanceYourCalm, message, 'resets')
   }
 
   /** Called for frames that make us answer. Only while reading: it throws what `fail` is called for. */
   guardUnsent(): void {
     const { pendingBytes } = this.transport
     if (pendingBytes <= HTTP2_BOUNDS.maxUnsentBytes) return
-    throw new ConnectionError(ErrorCode.enhanceYourCalm, `the peer does not read: ${pendingBytes} bytes wait for it`)
+    const message = `the peer does not read: ${pendingBytes} bytes wait for it`
+    throw new ConnectionError(ErrorCode.enhanceYourCalm, message, 'unread_answers')
   }
 }

@@ -3,6 +3,7 @@ import { u16, u32 } from '../wire/bytes.ts'
 import { ConnectionError, ErrorCode } from '../wire/connection-error.ts'
 import { CLIENT_PREFACE, Setting } from '../wire/frame.ts'
 import { writeSettings, writeSettingsAck } from '../wire/frame-writer.ts'
+import { HTTP2_BOUNDS } from './http2-config.ts'
 import type { Http2Session } from './http2-session.ts'
 
 const MAX_WINDOW_BYTES = 0x7fff_ffff
@@ -39,6 +40,10 @@ export function announceNoTable({ transport }: Http2Session): void {
  * @throws ConnectionError for values that RFC 9113 §6.5.2 forbids
  */
 export function applySettings(session: Http2Session, buf: Uint8Array, start: number, end: number): void {
+  if (end - start > HTTP2_BOUNDS.maxSettings * SETTING_BYTES) {
+    const message = `a SETTINGS frame of ${(end - start) / SETTING_BYTES} parameters, ${HTTP2_BOUNDS.maxSettings} are allowed`
+    throw new ConnectionError(ErrorCode.enhanceYourCalm, message, 'settings')
+  }
   const { sender, streams, transport } = session
   const { initialWindowBytes } = sender
   const hadCapacity = streams.ownCount < sender.maxStreams

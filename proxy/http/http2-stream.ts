@@ -35,6 +35,12 @@ export class Http2Stream implements ServerStream, ClientStream {
   /** Received and handed to the handler, not yet consumed. */
   unconsumedBytes = 0
   readonly queue = new SendQueue()
+  /** The connection's age when the stream was opened, in ticks. */
+  openedAt = 0
+  /** The connection's age when content last left the queue, or began to wait in it. */
+  movedAt = 0
+  /** 1xx responses received. */
+  informationalCount = 0
   /** The message ends behind the queue: with its last frame, or with the trailers. */
   isEndQueued = false
   trailersQueued: Head | undefined = undefined

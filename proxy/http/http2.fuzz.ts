@@ -81,7 +81,13 @@ class Round {
   }
 
   run(isServer: boolean): void {
-    const owner = { onDraining() {}, onCapacity() {}, onReady() {}, onClosed: () => void this.#closes++ }
+    const owner = {
+      onDraining() {},
+      onCapacity() {},
+      onReady() {},
+      onRefused() {},
+      onClosed: () => void this.#closes++,
+    }
     const connection = isServer
       ? new Http2Connection(this.#transport, CONFIG, owner, (_head, _end, stream) => this.#adopt(stream as Http2Stream))
       : new Http2Connection(this.#transport, CONFIG, owner)

@@ -54,6 +54,10 @@ export class MemoryTransport implements Transport {
     this.isDestroyed = true
   }
 
+  cut(): void {
+    this.isDestroyed = true
+  }
+
   /** Takes what was written so far, as at the end of a turn: what nobody asked to flush would never leave. */
   take(): Buffer {
     if (this.at > 0 && !this.#isFlushAsked) throw new Error(`${this.at} bytes were written without flushSoon()`)

@@ -16,14 +16,16 @@ export const DEFAULT_WINDOW_BYTES = 65_535
 export class ReceiveWindow {
   readonly #transport: Transport
   readonly #config: Http2Config
+  readonly #maxRetainedBytes: number
   #windowBytes = DEFAULT_WINDOW_BYTES
   #creditBytes = 0
   /** Received content that nobody has consumed yet. */
   retainedBytes = 0
 
-  constructor(transport: Transport, config: Http2Config) {
+  constructor(transport: Transport, config: Http2Config, isServer: boolean) {
     this.#transport = transport
     this.#config = config
+    this.#maxRetainedBytes = isServer ? HTTP2_BOUNDS.maxRetainedBytes : HTTP2_BOUNDS.maxRetainedFromServerBytes
   }
 
   /** Opens the connection's window to its configured size. */
@@ -86,7 +88,7 @@ export class ReceiveWindow {
   /** Opens the connection's window again when half of it is used and not too much waits unread. */
   refill(): void {
     if (this.#creditBytes * 2 < this.#config.initialConnectionWindowBytes) return
-    if (this.retainedBytes > HTTP2_BOUNDS.maxRetainedBytes) return
+    if (this.retainedBytes > this.#maxRetainedBytes) return
     writeWindowUpdate(this.#transport, 0, this.#creditBytes)
     this.#windowBytes += this.#creditBytes
     this.#creditBytes = 0

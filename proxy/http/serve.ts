@@ -1,33 +1,53 @@
 /** Serves one accepted connection in its HTTP version; which requests do what is the listener's business. */
+import type { OnRefused } from '../wire/refusal.ts'
 import { Http1ServerConnection } from './http1-server.ts'
 import type { Http2Config } from './http2-config.ts'
 import { Http2Connection } from './http2-connection.ts'
+import { DEFAULT_TIME_BOUNDS, type TimeBounds } from './patience.ts'
 import type { RequestListener } from './stream.ts'
 import type { Transport } from './transport.ts'
 
 export interface HttpServerConfig {
   readonly http2: Http2Config
   readonly maxHeadBytes: number
+  /** How long a peer may take. */
+  readonly timeBounds?: TimeBounds
 }
 
 /** A connection being served, as its owner keeps track of it for draining. */
 export interface ServedConnection {
   shutdown(): void
-  tick(nowMs: number): void
+  /** Every second or so. `isCrowded`: those who use their connection least have to go. */
+  tick(nowMs: number, isCrowded: boolean): void
 }
 
-/** Serves `transport` until it closes; `onClosed` is called once. */
+/** Who keeps track of a connection. */
+export interface ServedOwner {
+  readonly onRefused: OnRefused
+  /** Exactly once. */
+  onClosed(error: Error | undefined): void
+}
+
+/** Serves `transport` until it closes. */
 export function serveHttp(
   transport: Transport,
   isHttp2: boolean,
   onRequest: RequestListener,
   config: HttpServerConfig,
-  onClosed: (error: Error | undefined) => void,
+  { onRefused, onClosed }: ServedOwner,
 ): ServedConnection {
+  const bounds = config.timeBounds ?? DEFAULT_TIME_BOUNDS
   if (isHttp2) {
-    const owner = { onReady() {}, onDraining() {}, onCapacity() {}, onClosed }
-    return new Http2Connection(transport, config.http2, owner, onRequest)
+    const owner = { onReady() {}, onDraining() {}, onCapacity() {}, onRefused, onClosed }
+    const connection = new Http2Connection(transport, config.http2, owner, onRequest)
+    return {
+      shutdown: () => connection.shutdown(),
+      tick: (nowMs, isCrowded) => connection.tick(nowMs, bounds, isCrowded),
+    }
   }
-  const connection = new Http1ServerConnection(transport, config, { onBadRequest() {}, onClosed }, onRequest)
-  return { shutdown: () => connection.shutdown(), tick() {} }
+  const connection = new Http1ServerConnection(transport, config, { onRefused, onClosed }, onRequest)
+  return {
+    shutdown: () => connection.shutdown(),
+    tick: (nowMs, isCrowded) => connection.tick(nowMs, bounds, isCrowded),
+  }
 }

@@ -15,6 +15,8 @@ export class TestPeer {
   readonly streams = new Map<number, Http2Stream>()
   /** What handlers and the owner heard. */
   heard: string[] = []
+  /** Reasons of what was refused; the first on the connection is marked. */
+  readonly refusals: string[] = []
   /** Content is consumed as soon as it arrives. */
   isConsuming = true
   /** Called with each request, to answer it. */
@@ -38,6 +40,8 @@ export class TestPeer {
       onDraining: () => void this.heard.push('draining'),
       onCapacity() {},
       onReady() {},
+      onRefused: (reason: string, _message: string, isFirst: boolean) =>
+        void this.refusals.push(`${reason}${isFirst ? ' first' : ''}`),
       onClosed: (error: Error | undefined) => void this.heard.push(error === undefined ? 'closed' : 'failed'),
     }
     const all = { ...DEFAULT_HTTP2, ...config }

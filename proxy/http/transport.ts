@@ -23,8 +23,10 @@ export interface Transport extends Output {
   end(): void
   /** As `end`, but a peer that does not close its half within some seconds is cut. */
   close(): void
-  /** Closes at once; `onClose` follows. */
+  /** Closes once what was written has left, or soon; `onClose` follows. */
   destroy(): void
+  /** Closes at once: for a peer that takes nothing, whatever waits for it. */
+  cut(): void
 }
 
 export interface TransportHandler {

@@ -4,11 +4,12 @@
  */
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
+import type { TlsAcceptor } from '../io/handshake-gate.ts'
 import { sniff } from '../io/sniff.ts'
-import type { MeshTlsServer } from '../io/tls.ts'
 import type { ClientTls } from '../policy/authorization.ts'
-import type { Ip } from '../policy/network.ts'
+import { type Ip, ipText } from '../policy/network.ts'
 import type { Logger } from '../telemetry/log.ts'
+import type { Refusal } from '../wire/refusal.ts'
 import { parseTransportHeader, type TransportHeader } from '../wire/transport-header.ts'
 import type { Accepted, Address } from './connection.ts'
 import type { PortPolicies } from './port-policies.ts'
@@ -22,11 +23,13 @@ export interface DirectConfig {
 export interface DirectTelemetry {
   transportHeader(session: 'http/1' | 'http/2' | '', port: number, clientId: string): void
   tcpError(target: Address, error: string): void
+  /** Something a peer sent was refused; `isFirst` on its connection. */
+  refused(reason: Refusal, where: () => string, message: string, isFirst: boolean): void
 }
 
 export interface DirectDeps {
   readonly policies: PortPolicies
-  readonly directTls: MeshTlsServer
+  readonly directTls: TlsAcceptor
   readonly telemetry: DirectTelemetry
   readonly log: Logger
 }
@@ -35,7 +38,7 @@ export interface DirectDeps {
 export interface DirectSink {
   forward(socket: Socket, accepted: Accepted): void
   serveHttp(socket: Socket, accepted: Accepted, isHttp2: boolean): void
-  refuseTls(original: Address, error: Error): void
+  refuseTls(original: Address, remoteIp: Ip, error: Error): void
 }
 
 type MeshClient = Extract<ClientTls, { kind: 'meshTls' }>
@@ -59,11 +62,11 @@ export class DirectConnections {
       (tlsSocket, client) => {
         if (client.kind !== 'meshTls') {
           tlsSocket.on('error', () => {})
-          return this.#refuse(tlsSocket, original, 'a client without identity was refused')
+          return this.#refuse(tlsSocket, original, remoteIp, 'a client without identity was refused')
         }
         this.#readHeader(tlsSocket, original, remoteIp, client)
       },
-      (error) => this.#sink.refuseTls(original, error),
+      (error) => this.#sink.refuseTls(original, remoteIp, error),
     )
   }
 
@@ -72,16 +75,16 @@ export class DirectConnections {
     sniff<Parsed>(socket, this.#config.detectTimeoutMs, parse, ({ outcome }) => {
       switch (outcome.kind) {
         case 'timeout':
-          return this.#refuse(socket, original, 'no transport header in time')
+          return this.#refuse(socket, original, remoteIp, 'no transport header in time')
         case 'ended':
-          return this.#refuse(socket, original, 'closed before its transport header')
+          return this.#refuse(socket, original, remoteIp, 'closed before its transport header')
         case 'decided':
       }
       const parsed = outcome.value
-      if ('problem' in parsed) return this.#refuse(socket, original, parsed.problem)
+      if ('problem' in parsed) return this.#refuse(socket, original, remoteIp, parsed.problem)
       const { header, consumed } = parsed
       const refused = this.#refusal(header)
-      if (refused !== undefined) return this.#refuse(socket, original, refused)
+      if (refused !== undefined) return this.#refuse(socket, original, remoteIp, refused)
       // The header is ours; what follows belongs to the target.
       socket.read(consumed)
       this.#serve(socket, header, original, remoteIp, client)
@@ -116,8 +119,9 @@ export class DirectConnections {
     this.#sink.serveHttp(socket, accepted, session === 'http2')
   }
 
-  #refuse(socket: TLSSocket, original: Address, problem: string): void {
-    this.#deps.log.info(`inbound ${original.ip}:${original.port}: ${problem}`)
+  #refuse(socket: TLSSocket, original: Address, remoteIp: Ip, problem: string): void {
+    const where = (): string => `${original.ip}:${original.port} from ${ipText(remoteIp)}`
+    this.#deps.telemetry.refused('transport_header', where, problem, true)
     this.#deps.telemetry.tcpError(original, 'unexpected')
     socket.destroy()
   }

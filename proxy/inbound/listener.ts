@@ -3,16 +3,18 @@
  * policy does not say it, and hands over to HTTP or to raw bytes.
  */
 import { createServer, type Server, type Socket } from 'node:net'
+import { CROWDED_SHARE } from '../http/patience.ts'
 import { type HttpServerConfig, type ServedConnection, serveHttp } from '../http/serve.ts'
+import { HandshakeLimit, type TlsAcceptor } from '../io/handshake-gate.ts'
 import type { HttpClients } from '../io/http-clients.ts'
 import { sniff } from '../io/sniff.ts'
 import { SocketTransport } from '../io/socket-transport.ts'
-import type { MeshTlsServer } from '../io/tls.ts'
 import type { InboundServer } from '../policy/inbound-policy.ts'
 import { describeMeta } from '../policy/meta.ts'
-import { ipOf } from '../policy/network.ts'
+import { type Ip, ipOf, ipText } from '../policy/network.ts'
 import { readClientHello } from '../wire/client-hello.ts'
 import { detectHttp } from '../wire/detect.ts'
+import type { Refusal } from '../wire/refusal.ts'
 import type { AccessLog } from './access-log.ts'
 import { type Accepted, type Address, clientOf, type TlsState } from './connection.ts'
 import { DirectConnections, type DirectDeps, type DirectTelemetry } from './direct.ts'
@@ -36,6 +38,8 @@ export interface InboundListenerConfig {
   /** TCP keep-alive of accepted connections; `undefined` is off. */
   readonly keepAliveMs: number | undefined
   readonly maxInFlight: number
+  /** Accepted connections that are open; more are closed at once. */
+  readonly maxConnections: number
   /** Empty: any. */
   readonly inboundIps: ReadonlySet<string>
   readonly http: HttpServerConfig
@@ -43,7 +47,7 @@ export interface InboundListenerConfig {
 
 export interface InboundDeps extends DirectDeps, ForwardDeps {
   readonly originalDestination: (socket: Socket) => Address | undefined
-  readonly tls: MeshTlsServer
+  readonly tls: TlsAcceptor
   /** HTTP clients of the application on one of the pod's own addresses. */
   readonly appClients: (ip: string, port: number) => HttpClients
   readonly telemetry: InboundTelemetry
@@ -77,7 +81,7 @@ export class InboundListener {
     this.#direct = new DirectConnections(config, deps, {
       forward: (socket, accepted) => forward(socket, accepted, deps),
       serveHttp: (socket, accepted, isHttp2) => this.#serveHttp(socket, accepted, isHttp2),
-      refuseTls: (original, error) => this.#refuseTls(original, error),
+      refuseTls: (original, remoteIp, error) => this.#refuseTls(original, remoteIp, error),
     })
     const keepAlive =
       config.keepAliveMs === undefined ? {} : { keepAlive: true, keepAliveInitialDelay: config.keepAliveMs }
@@ -103,7 +107,8 @@ export class InboundListener {
   }
 
   tick(nowMs: number): void {
-    for (const served of [...this.#served]) served.tick(nowMs)
+    const isCrowded = this.#sockets.size > this.#config.maxConnections * CROWDED_SHARE
+    for (const served of [...this.#served]) served.tick(nowMs, isCrowded)
   }
 
   #accept(socket: Socket): void {
@@ -114,16 +119,17 @@ export class InboundListener {
       socket.destroy()
       return
     }
+    const { inboundIps, port, maxConnections } = this.#config
+    if (this.#sockets.size >= maxConnections) {
+      const message = `${maxConnections} connections are open (WEFT_PROXY_INBOUND_MAX_CONNECTIONS)`
+      return this.#refuse(socket, original, remoteIp, 'connection_limit', message)
+    }
     this.#sockets.add(socket)
     socket.once('close', () => this.#sockets.delete(socket))
-    const { inboundIps, port } = this.#config
     if (inboundIps.size > 0 && !inboundIps.has(original.ip)) {
-      this.#deps.log.warn(
-        `inbound: a connection to ${original.ip}:${original.port} was closed: the address is none of this pod's (${[...inboundIps].join(', ')})`,
-      )
+      const message = `the address is none of this pod's (${[...inboundIps].join(', ')})`
       this.#deps.telemetry.tcpError(original, 'unexpected')
-      socket.destroy()
-      return
+      return this.#refuse(socket, original, remoteIp, 'destination', message)
     }
     if (original.port === port) return this.#direct.accept(socket, original, remoteIp)
     const policy = this.#deps.policies.acquire(original.port)
@@ -160,8 +166,8 @@ export class InboundListener {
     sniff(socket, this.#config.detectTimeoutMs, decide, ({ outcome, bytes }) => {
       if (outcome.kind === 'timeout') {
         this.#deps.telemetry.tcpError(accepted.target, 'tls detection timeout')
-        socket.destroy()
-        return
+        const message = `its first bytes decided nothing within ${this.#config.detectTimeoutMs} ms`
+        return this.#refuse(socket, accepted.target, accepted.remoteIp, bytes === 0 ? 'silent' : 'slow_head', message)
       }
       if (outcome.kind === 'ended') {
         if (bytes === 0) socket.destroy()
@@ -187,13 +193,19 @@ export class InboundListener {
         accepted.state = { kind: 'mesh', identity: client.kind === 'meshTls' ? client.identity : undefined }
         this.#serve(tlsSocket, accepted)
       },
-      (error) => this.#refuseTls(accepted.target, error),
+      (error) => this.#refuseTls(accepted.target, accepted.remoteIp, error),
     )
   }
 
-  #refuseTls(target: Address, error: Error): void {
-    this.#deps.log.info(`inbound ${target.ip}:${target.port}: ${error.message}`)
+  #refuseTls(target: Address, remoteIp: Ip, error: Error): void {
+    const reason = error instanceof HandshakeLimit ? 'handshake_limit' : 'tls'
+    this.#deps.telemetry.refused(reason, whereOf(target, remoteIp), error.message, true)
     this.#deps.telemetry.tcpError(target, 'i/o')
+  }
+
+  #refuse(socket: Socket, target: Address, remoteIp: Ip, reason: Refusal, message: string): void {
+    this.#deps.telemetry.refused(reason, whereOf(target, remoteIp), message, true)
+    socket.destroy()
   }
 
   // ── Protocol ──
@@ -241,10 +253,8 @@ export class InboundListener {
           return
         }
         if (allowsOpaque) return forward(socket, accepted, this.#deps)
-        this.#deps.log.info(
-          `inbound ${accepted.target.ip}:${accepted.target.port}: not HTTP, but ${describeMeta(server.meta)} says HTTP/1; the connection was closed`,
-        )
-        socket.destroy()
+        const message = `not HTTP, but ${describeMeta(server.meta)} says HTTP/1`
+        this.#refuse(socket, accepted.target, accepted.remoteIp, 'malformed', message)
       },
     )
   }
@@ -266,9 +276,18 @@ export class InboundListener {
       accessLog: this.#deps.accessLog,
     })
     const config = accepted.tls.kind === 'meshTls' ? this.#meshHttp : this.#config.http
-    const served = serveHttp(transport, isHttp2, http.onRequest, config, () => this.#served.delete(served))
+    const where = whereOf(target, accepted.remoteIp)
+    const served = serveHttp(transport, isHttp2, http.onRequest, config, {
+      onRefused: (reason, message, isFirst) => telemetry.refused(reason, where, message, isFirst),
+      onClosed: () => void this.#served.delete(served),
+    })
     this.#served.add(served)
   }
+}
+
+/** For log lines; an address is only rendered for those. */
+function whereOf({ ip, port }: Address, remoteIp: Ip): () => string {
+  return () => `${ip}:${port} from ${ipText(remoteIp)}`
 }
 
 function decided<T extends string>(result: T | 'partial'): Exclude<T, 'partial'> | undefined {

@@ -18,9 +18,12 @@ import {
 } from '../telemetry/endpoint-labels.ts'
 import type { Families } from '../telemetry/families.ts'
 import { InboundRouteMetrics } from '../telemetry/inbound-route-metrics.ts'
+import type { Logger } from '../telemetry/log.ts'
 import { type Counter, renderLabels } from '../telemetry/metrics.ts'
+import { Refusals } from '../telemetry/refusals.ts'
 import { RequestMetrics } from '../telemetry/request-metrics.ts'
 import { TcpMetrics } from '../telemetry/tcp-metrics.ts'
+import type { OnRefused, Refusal } from '../wire/refusal.ts'
 import type { Address, TlsState } from './connection.ts'
 import type { InboundRecorders } from './http.ts'
 import type { InboundTelemetry } from './listener.ts'
@@ -53,11 +56,25 @@ function labelsOf(tls: TlsState): { readonly tls: InboundTls; readonly reason: N
 
 export class InboundMetrics implements InboundTelemetry {
   readonly #families: Families
+  readonly #refusals: Refusals
+  readonly #appRefusals: Refusals
   readonly app: TcpMetrics
 
-  constructor(families: Families) {
+  constructor(families: Families, log: Logger, nowMs: () => number) {
     this.#families = families
+    this.#refusals = new Refusals(families.refused, 'inbound', 'src', log, nowMs)
+    this.#appRefusals = new Refusals(families.refused, 'inbound', 'dst', log, nowMs)
     this.app = new TcpMetrics(families.tcp, INBOUND_APP_LABELS)
+  }
+
+  refused(reason: Refusal, where: () => string, message: string, isFirst: boolean): void {
+    this.#refusals.refused(reason, where, message, isFirst)
+  }
+
+  /** Hears what is refused of the application at `ip:port`. */
+  appRefused(ip: string, port: number): OnRefused {
+    const where = (): string => `application at ${ip}:${port}`
+    return (reason, message, isFirst) => this.#appRefusals.refused(reason, where, message, isFirst)
   }
 
   recorders(target: Address, tls: TlsState): InboundRecorders {

@@ -2,6 +2,7 @@
 import type { Http2Config } from '../http/http2-config.ts'
 import type { ClientStream } from '../http/stream.ts'
 import { Backoff, type BackoffParams } from '../policy/backoff.ts'
+import type { OnRefused } from '../wire/refusal.ts'
 import type { ConnectError, Connector } from './connector.ts'
 import { Http1Pool, type Http1PoolConfig } from './http1-pool.ts'
 import { Http2Client } from './http2-client.ts'
@@ -20,6 +21,8 @@ export interface HttpClientsConfig {
   readonly http1: Http1PoolConfig
   readonly http2: Http2Config
   readonly backoff: BackoffParams
+  /** Something of the endpoint was refused. */
+  readonly onRefused?: OnRefused | undefined
 }
 
 export class HttpClients {
@@ -48,6 +51,7 @@ export class HttpClients {
     this.#http2 = new Http2Client(connector, config.http2, new Backoff(config.backoff, random), {
       onReady: () => this.#onHttp2Ready(),
       onUnready: (error) => this.#onHttp2Unready(error),
+      onRefused: config.onRefused,
     })
   }
 
@@ -74,7 +78,11 @@ export class HttpClients {
       this.#http2.start()
       return undefined
     }
-    this.#http1 ??= new Http1Pool(this.#connector, this.#config.http1, this.#nowMs)
+    this.#http1 ??= new Http1Pool(
+      this.#connector,
+      { ...this.#config.http1, onRefused: this.#config.onRefused },
+      this.#nowMs,
+    )
     const pool = this.#http1
     if (carriage === Carriage.http1) {
       const stream = pool.openIdle()

@@ -1,6 +1,7 @@
 /** HTTP/1 to one endpoint: a pool of connections, each carrying one request at a time. */
 import { Http1ClientConnection, type Http1ClientOwner, type Http1ClientStream } from '../http/http1-client.ts'
 import type { Transport } from '../http/transport.ts'
+import type { OnRefused, Refusal } from '../wire/refusal.ts'
 import type { ConnectError, Connector } from './connector.ts'
 
 /** Idle connections are looked through this often. */
@@ -10,6 +11,7 @@ export interface Http1PoolConfig {
   readonly maxHeadBytes: number
   readonly maxIdle: number
   readonly idleTimeoutMs: number
+  readonly onRefused?: OnRefused | undefined
 }
 
 export interface Opening {
@@ -64,6 +66,10 @@ export class Http1Pool implements Http1ClientOwner {
   }
 
   // ── Http1ClientOwner ──
+
+  onRefused(reason: Refusal, message: string): void {
+    this.#config.onRefused?.(reason, message, true)
+  }
 
   onIdle(connection: Http1ClientConnection): void {
     if (this.#isClosed || this.#unpooled.has(connection) || this.#idle.length >= this.#config.maxIdle) {

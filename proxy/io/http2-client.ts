@@ -9,6 +9,7 @@ import { Http2Connection, type Http2Owner } from '../http/http2-connection.ts'
 import type { Http2Stream } from '../http/http2-stream.ts'
 import type { Transport } from '../http/transport.ts'
 import type { Backoff } from '../policy/backoff.ts'
+import type { OnRefused, Refusal } from '../wire/refusal.ts'
 import type { ConnectError, Connector } from './connector.ts'
 
 /** Connections to one endpoint when its SETTINGS_MAX_CONCURRENT_STREAMS is not enough; beyond it requests wait. */
@@ -19,6 +20,8 @@ export interface Http2ClientEvents {
   onReady(): void
   /** No connection is left, or an attempt to get one failed. */
   onUnready(error: ConnectError): void
+  /** Something of the endpoint was refused. */
+  readonly onRefused?: OnRefused | undefined
 }
 
 export class Http2Client {
@@ -116,6 +119,10 @@ export class Http2Client {
 
   // ── For Link ──
 
+  onLinkRefused(reason: Refusal, message: string, isFirst: boolean): void {
+    this.#events.onRefused?.(reason, message, isFirst)
+  }
+
   onLinkCapacity(): void {
     this.#events.onReady()
   }
@@ -179,6 +186,10 @@ class Link implements Http2Owner {
 
   onCapacity(): void {
     this.#client.onLinkCapacity()
+  }
+
+  onRefused(reason: Refusal, message: string, isFirst: boolean): void {
+    this.#client.onLinkRefused(reason, message, isFirst)
   }
 
   onDraining(): void {

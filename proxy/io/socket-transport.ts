@@ -172,6 +172,10 @@ export class SocketTransport implements Transport, ByteCounters {
     }
   }
 
+  cut(): void {
+    this.socket.destroy()
+  }
+
   #onClose(): void {
     if (this.#isClosed) return
     this.#isClosed = true

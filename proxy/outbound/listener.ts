@@ -4,6 +4,7 @@
  */
 import { createServer, type Server, type Socket } from 'node:net'
 import type { ProxyError } from '../http/error-response.ts'
+import { CROWDED_SHARE } from '../http/patience.ts'
 import { type HttpServerConfig, type ServedConnection, serveHttp } from '../http/serve.ts'
 import { sniff } from '../io/sniff.ts'
 import { SocketTransport } from '../io/socket-transport.ts'
@@ -12,6 +13,7 @@ import { findTlsRoute } from '../policy/tls-route-match.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { readClientHello } from '../wire/client-hello.ts'
 import { detectHttp } from '../wire/detect.ts'
+import type { Refusal } from '../wire/refusal.ts'
 import type { OutboundContext } from './context.ts'
 import { outboundRequests } from './http.ts'
 import { OpaqueForward } from './opaque.ts'
@@ -24,6 +26,8 @@ export interface OutboundTelemetry {
   detected(parent: Meta, result: 'http/1' | 'http/2' | 'not_http' | 'read_timeout' | 'error', seconds: number): void
   httpError(error: ProxyError): void
   tcpError(target: Target, error: string): void
+  /** Something an application sent was refused; `isFirst` on its connection. */
+  refused(reason: Refusal, where: () => string, message: string, isFirst: boolean): void
 }
 
 export interface OutboundListenerConfig {
@@ -31,6 +35,8 @@ export interface OutboundListenerConfig {
   readonly failFastTimeoutMs: number
   readonly isInformational: boolean
   readonly maxInFlight: number
+  /** Accepted connections that are open; more are closed at once. */
+  readonly maxConnections: number
   readonly http: HttpServerConfig
 }
 
@@ -75,13 +81,21 @@ export class OutboundListener {
   }
 
   tick(nowMs: number): void {
-    for (const served of [...this.#served]) served.tick(nowMs)
+    const isCrowded = this.#sockets.size > this.#config.maxConnections * CROWDED_SHARE
+    for (const served of [...this.#served]) served.tick(nowMs, isCrowded)
   }
 
   #accept(socket: Socket): void {
     socket.on('error', () => {})
     const original = this.#deps.originalDestination(socket)
     if (original === undefined || isOwnListener(socket, original)) {
+      socket.destroy()
+      return
+    }
+    if (this.#sockets.size >= this.#config.maxConnections) {
+      const where = (): string => `${original.ip}:${original.port}`
+      const message = `${this.#config.maxConnections} connections are open (WEFT_PROXY_OUTBOUND_MAX_CONNECTIONS)`
+      this.#deps.telemetry.refused('connection_limit', where, message, true)
       socket.destroy()
       return
     }
@@ -203,7 +217,11 @@ export class OutboundListener {
       },
     }
     const onRequest = outboundRequests(isHttp2, target, context)
-    const served = serveHttp(transport, isHttp2, onRequest, this.#config.http, () => this.#served.delete(served))
+    const where = (): string => target.parentName
+    const served = serveHttp(transport, isHttp2, onRequest, this.#config.http, {
+      onRefused: (reason, message, isFirst) => telemetry.refused(reason, where, message, isFirst),
+      onClosed: () => void this.#served.delete(served),
+    })
     this.#served.add(served)
   }
 

@@ -1,7 +1,7 @@
 /** Finds the counters of the outbound side. Everything here runs once per connection, endpoint or route. */
 import type { ProxyError } from '../http/error-response.ts'
 import type { SocketTransport } from '../io/socket-transport.ts'
-import type { EndpointMeta } from '../policy/endpoint.ts'
+import { type EndpointMeta, endpointKey } from '../policy/endpoint.ts'
 import type { Meta } from '../policy/meta.ts'
 import type { ProfileRoute } from '../policy/profile.ts'
 import {
@@ -13,10 +13,13 @@ import {
   targetLabels,
 } from '../telemetry/endpoint-labels.ts'
 import type { Families } from '../telemetry/families.ts'
+import type { Logger } from '../telemetry/log.ts'
 import { type Counter, renderLabels } from '../telemetry/metrics.ts'
+import { Refusals } from '../telemetry/refusals.ts'
 import { RequestMetrics } from '../telemetry/request-metrics.ts'
 import { PolicyRouteMetrics, ProfileRouteMetrics } from '../telemetry/route-metrics.ts'
 import { TcpMetrics } from '../telemetry/tcp-metrics.ts'
+import type { OnRefused, Refusal } from '../wire/refusal.ts'
 import type { Backend } from './backend.ts'
 import type { OutboundTelemetry } from './listener.ts'
 import type { RecorderFactory } from './routing.ts'
@@ -34,10 +37,14 @@ function errorLabel({ status, message }: ProxyError): string {
 
 export class OutboundMetrics implements OutboundTelemetry, RecorderFactory {
   readonly #families: Families
+  readonly #refusals: Refusals
+  readonly #endpointRefusals: Refusals
   readonly #sources = new Map<string, TcpMetrics>()
 
-  constructor(families: Families) {
+  constructor(families: Families, log: Logger, nowMs: () => number) {
     this.#families = families
+    this.#refusals = new Refusals(families.refused, 'outbound', 'src', log, nowMs)
+    this.#endpointRefusals = new Refusals(families.refused, 'outbound', 'dst', log, nowMs)
   }
 
   /** Counters of one endpoint; `authority` is its logical destination. */
@@ -54,7 +61,17 @@ export class OutboundMetrics implements OutboundTelemetry, RecorderFactory {
     }
   }
 
+  /** Hears what is refused of one endpoint. */
+  endpointRefused(meta: EndpointMeta): OnRefused {
+    const where = (): string => `endpoint ${endpointKey(meta)}`
+    return (reason, message, isFirst) => this.#endpointRefusals.refused(reason, where, message, isFirst)
+  }
+
   // ── OutboundTelemetry ──
+
+  refused(reason: Refusal, where: () => string, message: string, isFirst: boolean): void {
+    this.#refusals.refused(reason, where, message, isFirst)
+  }
 
   accepted(transport: SocketTransport, target: Target): void {
     const key = `${target.ip} ${target.port}`

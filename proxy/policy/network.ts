@@ -3,7 +3,7 @@
  *
  * An IPv4 address that a dual-stack socket reports as `::ffff:10.0.0.1` is the IPv4 address.
  */
-import { type Cidr, parseCidr, parseIp } from '../../api/ip.ts'
+import { type Cidr, formatIp, parseCidr, parseIp } from '../../api/ip.ts'
 
 export interface Ip {
   readonly isV4: boolean
@@ -32,6 +32,14 @@ export function ipOf(text: string): Ip | undefined {
   const ip = ipOfBytes(bytes)
   const isMapped = !ip.isV4 && ip.w0 === 0 && ip.w1 === 0 && ip.w2 === 0xffff
   return isMapped ? { isV4: true, w0: ip.w3, w1: 0, w2: 0, w3: 0 } : ip
+}
+
+/** The address as text, for log lines. */
+export function ipText({ isV4, w0, w1, w2, w3 }: Ip): string {
+  const view = new DataView(new ArrayBuffer(isV4 ? 4 : 16))
+  const words = isV4 ? [w0] : [w0, w1, w2, w3]
+  words.forEach((word, at) => void view.setInt32(4 * at, word))
+  return formatIp(new Uint8Array(view.buffer))
 }
 
 export function compileCidr({ base, prefixBits }: Cidr): CompiledCidr {

@@ -68,6 +68,8 @@ export interface Families {
   }
   readonly inboundErrors: { readonly http: Family<Counter>; readonly tcp: Family<Counter> }
   readonly outboundErrors: { readonly http: Family<Counter>; readonly tcp: Family<Counter> }
+  /** By direction, peer and reason (wire/refusal.ts). */
+  readonly refused: Family<Counter>
   readonly inboundTransportHeader: Family<Counter>
   readonly inboundRoute: { readonly http: InboundRouteFamilies; readonly grpc: InboundRouteFamilies }
   readonly outboundRoute: { readonly http: RouteFamilies; readonly grpc: RouteFamilies }
@@ -121,6 +123,7 @@ export function declareFamilies(registry: Registry): Families {
       http: legacy('outbound_http_errors', 'Errors the proxy answered outbound requests with'),
       tcp: legacy('outbound_tcp_errors', 'Outbound connections that failed'),
     },
+    refused: registry.counter('weft_refused', 'Connections, streams and messages of peers that were refused'),
     inboundTransportHeader: legacy(
       'inbound_tcp_transport_header_connections',
       'Connections that began with a transport header',

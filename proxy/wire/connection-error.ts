@@ -1,4 +1,5 @@
 /** HTTP/2 error codes (RFC 9113 §7) and the error that ends a whole connection with one of them (§5.4.1). */
+import type { Refusal } from './refusal.ts'
 
 export const ErrorCode = {
   noError: 0,
@@ -45,10 +46,13 @@ export function errorName(code: number): string {
 export class ConnectionError extends Error {
   override name = 'ConnectionError'
   readonly code: ErrorCode
+  /** Which bound was crossed, where the code alone does not tell. */
+  readonly refusal: Refusal | undefined
 
-  constructor(code: ErrorCode, message: string) {
+  constructor(code: ErrorCode, message: string, refusal?: Refusal) {
     super(message)
     this.code = code
+    this.refusal = refusal
   }
 }
 

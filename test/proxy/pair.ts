@@ -7,6 +7,7 @@ import { type AddressInfo, createServer, type Server } from 'node:net'
 import type { SecureContext } from 'node:tls'
 import type { Discovery } from '../../proxy/discovery/discovery.ts'
 import { DEFAULT_HTTP2, type Http2Config } from '../../proxy/http/http2-config.ts'
+import { DEFAULT_TIME_BOUNDS, type TimeBounds } from '../../proxy/http/patience.ts'
 import { AppConnector } from '../../proxy/inbound/app-connector.ts'
 import { InboundListener, type InboundTelemetry } from '../../proxy/inbound/listener.ts'
 import { PortPolicies } from '../../proxy/inbound/port-policies.ts'
@@ -24,6 +25,7 @@ import { TargetCache } from '../../proxy/outbound/target-cache.ts'
 import { type EndpointMeta, plainEndpoint } from '../../proxy/policy/endpoint.ts'
 import { defaultServer, type InboundServer } from '../../proxy/policy/inbound-policy.ts'
 import type { Profile } from '../../proxy/policy/profile.ts'
+import type { Refusal } from '../../proxy/wire/refusal.ts'
 
 export const IDENTITY = 'web.shop.serviceaccount.identity.linkerd.cluster.local'
 
@@ -37,6 +39,9 @@ export class Counts {
   retries = 0
   noBudget = 0
   attempts = 0
+  /** Reasons of refused clients, in order. */
+  readonly inboundRefusals: Refusal[] = []
+  readonly outboundRefusals: Refusal[] = []
 }
 
 export interface Pair {
@@ -68,6 +73,12 @@ export interface PairOptions {
   /** The application's protocol is not detected but forwarded as raw bytes. */
   readonly isOpaque?: boolean
   readonly http2?: Partial<Http2Config>
+  readonly timeBounds?: Partial<TimeBounds>
+  readonly maxConnections?: number
+}
+
+function refusalsTo(reasons: Refusal[]): InboundTelemetry['refused'] {
+  return (reason) => void reasons.push(reason)
 }
 
 async function listen(server: Server): Promise<number> {
@@ -84,7 +95,8 @@ export async function startPair(options: PairOptions): Promise<Pair> {
   const counts = new Counts()
   const isMeshed = options.isMeshed ?? true
   const http2 = { ...DEFAULT_HTTP2, ...options.http2 }
-  const http = { http2, maxHeadBytes: 65_536 }
+  const http = { http2, maxHeadBytes: 65_536, timeBounds: { ...DEFAULT_TIME_BOUNDS, ...options.timeBounds } }
+  const refusals = { inbound: refusalsTo(counts.inboundRefusals), outbound: refusalsTo(counts.outboundRefusals) }
   const clients = {
     http1: { maxHeadBytes: 65_536, maxIdle: 100, idleTimeoutMs: 3_000 },
     http2,
@@ -129,6 +141,7 @@ export async function startPair(options: PairOptions): Promise<Pair> {
     tcpDenied() {},
     tcpTerminated() {},
     tcpError() {},
+    refused: refusals.inbound,
     transportHeader() {},
     detected() {},
   }
@@ -147,6 +160,7 @@ export async function startPair(options: PairOptions): Promise<Pair> {
       detectTimeoutMs: options.detectTimeoutMs ?? 10_000,
       keepAliveMs: undefined,
       maxInFlight: 100_000,
+      maxConnections: options.maxConnections ?? 10_000,
       inboundIps: new Set(),
       http,
     },
@@ -246,6 +260,7 @@ export async function startPair(options: PairOptions): Promise<Pair> {
     detected() {},
     httpError() {},
     tcpError() {},
+    refused: refusals.outbound,
   }
   const outbound = new OutboundListener(
     {
@@ -253,6 +268,7 @@ export async function startPair(options: PairOptions): Promise<Pair> {
       failFastTimeoutMs: options.failFastTimeoutMs ?? 3_000,
       isInformational: true,
       maxInFlight: 100_000,
+      maxConnections: options.maxConnections ?? 10_000,
       http,
     },
     {

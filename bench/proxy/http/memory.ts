@@ -35,4 +35,5 @@ export class BenchTransport implements Transport {
   end(): void {}
   close(): void {}
   destroy(): void {}
+  cut(): void {}
 }

@@ -33,7 +33,7 @@ import { BenchApp, BenchClient } from './peers.ts'
 const BATCH = 32
 const RESPONSE_BYTES = 200
 const nowMs = (): number => performance.now()
-const OWNER = { onReady() {}, onDraining() {}, onCapacity() {}, onClosed() {} }
+const OWNER = { onReady() {}, onDraining() {}, onCapacity() {}, onRefused() {}, onClosed() {} }
 
 type Side = (front: BenchTransport, back: BenchTransport) => void
 
@@ -171,7 +171,7 @@ const outbound: Side = (front, back) => {
     onError() {},
     onEnded() {},
   })
-  serveHttp(front, true, onRequest, { http2: DEFAULT_HTTP2, maxHeadBytes: 65_536 }, () => {})
+  serveHttp(front, true, onRequest, { http2: DEFAULT_HTTP2, maxHeadBytes: 65_536 }, OWNER)
 }
 
 const inbound: Side = (front, back) => {
@@ -193,7 +193,7 @@ const inbound: Side = (front, back) => {
     nowMs,
     random: Math.random,
   } as never)
-  serveHttp(front, true, http.onRequest, { http2: DEFAULT_HTTP2, maxHeadBytes: 65_536 }, () => {})
+  serveHttp(front, true, http.onRequest, { http2: DEFAULT_HTTP2, maxHeadBytes: 65_536 }, OWNER)
 }
 
 /** Hands every request over as it came: the price of client and application. */
