@@ -1,35 +1,56 @@
 /**
  * The control plane of the benchmark as a process: the stub of fixed answers, so that only the proxies are measured.
- * It prints one line, where it listens and its trust anchors, and runs until it is killed.
+ * It prints one line, where it listens, its trust anchors and a certificate with key for everybody who is not a
+ * sidecar, and runs until it is killed.
  */
 import { parseArgs } from 'node:util'
+import type { StubEndpoint, StubService } from '../test/support/control-messages.ts'
 import { startControlStub } from '../test/support/control-stub.ts'
-import { CASES, OriginPort } from './cases.ts'
+import { ALL_ORIGINS, isOpaque, ORIGINS, type Origin } from './origin-ports.ts'
+import { DIRECT_OFFSET, VIP } from './pods.ts'
 
 const { values } = parseArgs({
   options: {
     host: { type: 'string', default: '127.0.0.1' },
-    vip: { type: 'string', default: '' },
     endpoint: { type: 'string', default: '' },
+    'tls-endpoint': { type: 'string', default: '' },
     identity: { type: 'string', default: '' },
   },
 })
 
+const labels = { pod: 'pod-b', deployment: 'bench', serviceaccount: 'default', zone_locality: 'unknown' }
+
+function service(kind: string, vip: string, origin: Origin, endpoint: StubEndpoint): StubService {
+  return {
+    name: `${kind}-${origin.port}.bench.svc.cluster.local:${origin.port}`,
+    address: `${vip}:${origin.port}`,
+    isOpaque: isOpaque(origin),
+    endpoints: [{ ...endpoint, labels }],
+  }
+}
+
+const { identity, endpoint } = values
 const stub = await startControlStub({
   tlsHost: values.host,
-  opaquePorts: [OriginPort.tcp],
-  services: [...new Set(CASES.map(({ port }) => port))].map((port) => ({
-    name: `bench-${port}.bench.svc.cluster.local:${port}`,
-    address: `${values.vip}:${port}`,
-    isOpaque: port === OriginPort.tcp,
-    endpoints: [
-      {
-        address: `${values.endpoint}:${port}`,
-        identity: values.identity,
-        labels: { pod: 'pod-b', deployment: 'bench', serviceaccount: 'default', zone_locality: 'unknown' },
-      },
-    ],
-  })),
+  opaquePorts: ALL_ORIGINS.filter(isOpaque).map(({ port }) => port),
+  services: [
+    ...ALL_ORIGINS.map((origin) =>
+      service('pair', VIP.weft, origin, { address: `${endpoint}:${origin.port}`, identity }),
+    ),
+    ...ALL_ORIGINS.map((origin) =>
+      service('hop', VIP.weftHop, origin, { address: `${endpoint}:${origin.port + DIRECT_OFFSET}` }),
+    ),
+    service('tls', VIP.weftTls, ORIGINS.echo, {
+      address: `${values['tls-endpoint']}:${ORIGINS.echo.port}`,
+      identity,
+    }),
+  ],
 })
 
-process.stdout.write(`${JSON.stringify({ address: stub.tlsAddress, anchorsPem: stub.authority.anchorsPem })}\n`)
+const leaf = await stub.authority.issue(identity)
+const line = {
+  address: stub.tlsAddress,
+  anchorsPem: stub.authority.anchorsPem,
+  certificateAndKeyPem: leaf.certificatePem + leaf.privateKeyPem,
+}
+process.stdout.write(`${JSON.stringify(line)}\n`)

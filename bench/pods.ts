@@ -10,6 +10,7 @@ import { Port, PROXY_UID } from '../api/vocabulary.ts'
 import { applyRules } from '../injector/rules/apply.ts'
 import type { RedirectConfig } from '../injector/rules/redirect-rules.ts'
 import { runInNamespace, runProgram } from '../injector/rules/run.ts'
+import { ALL_ORIGINS } from './origin-ports.ts'
 
 const PREFIX = 'weft-bench'
 /** Files of a run; one place, so that the next run finds what a killed one left. */
@@ -21,13 +22,29 @@ const NETNS_DIR = '/run/netns'
 export const NODE = `${PREFIX}-node`
 export const NODE_IP = '10.77.0.1'
 
-/** Service addresses: they exist only in the rules and in discovery. */
-export const WEFT_VIP = '10.78.0.1'
-export const PEER_VIP = '10.78.0.2'
+/**
+ * Service addresses: they exist only in the rules and in discovery. Which one a client dials decides which proxies its
+ * connections meet; those of Weft are the outbound proxy's to find out about.
+ */
+export const VIP = {
+  weft: '10.78.0.1',
+  /** Weft's outbound proxy alone: the endpoint is not meshed. */
+  weftHop: '10.78.0.2',
+  /** Weft's outbound proxy, and behind it a TLS server of the benchmark. */
+  weftTls: '10.78.0.3',
+  haproxy: '10.78.1.1',
+  haproxyHop: '10.78.1.2',
+  /** No proxy at all. */
+  direct: '10.78.2.1',
+} as const
 
-/** Ports of the peer, in both of its configurations: one per port of the origin. */
-export const PEER_BASE_PORT = 15_080
-const PEER_PORTS = { first: PEER_BASE_PORT, last: PEER_BASE_PORT + 4 }
+/** Added to an application's port: where the haproxies listen for it, as a pair and as a single hop in clear text. */
+export const PAIR_OFFSET = 7_000
+export const HOP_OFFSET = 8_000
+/** Added to an application's port: reaches the application itself from another pod, past its sidecar. */
+export const DIRECT_OFFSET = 12_000
+/** Ports of applications and of what is behind them lie below. */
+const FIRST_EPHEMERAL_PORT = 24_000
 
 export interface Pod {
   readonly name: string
@@ -39,25 +56,33 @@ export function podNamed(letter: string, index: number): Pod {
   return { name: `pod-${letter}`, ip: `10.77.0.${index + 2}`, netns: `${PREFIX}-${letter}` }
 }
 
+const [FIRST_PORT, LAST_PORT] = [Math.min, Math.max].map((pick) => pick(...ALL_ORIGINS.map(({ port }) => port))) as [
+  number,
+  number,
+]
+
 const RULES: RedirectConfig = {
   inboundPort: Port.inbound,
   outboundPort: Port.outbound,
   proxyUid: PROXY_UID,
-  inboundPortsToIgnore: [{ first: Port.control, last: Port.admin }, PEER_PORTS],
+  inboundPortsToIgnore: [
+    { first: Port.control, last: Port.admin },
+    ...[PAIR_OFFSET, HOP_OFFSET].map((offset) => ({ first: FIRST_PORT + offset, last: LAST_PORT + offset })),
+  ],
   outboundPortsToIgnore: [],
   subnetsToIgnore: [],
   ipv6: false,
 }
 
-/** Makes the namespaces, links and rules of `pods`. Call `removePods` whatever happens afterwards. */
-export async function createPods(pods: readonly Pod[]): Promise<void> {
+/** Makes the namespaces, links and rules of `pods`; the applications run in `server`. Call `removePods` whatever happens afterwards. */
+export async function createPods(pods: readonly Pod[], server: Pod): Promise<void> {
   await removeNamespaces()
   await ip('netns', 'add', NODE)
   await ip('-n', NODE, 'link', 'set', 'lo', 'up')
   await ip('-n', NODE, 'link', 'add', 'br0', 'type', 'bridge')
   await ip('-n', NODE, 'addr', 'add', `${NODE_IP}/24`, 'dev', 'br0')
   await ip('-n', NODE, 'link', 'set', 'br0', 'up')
-  for (const pod of pods) await createPod(pod)
+  for (const pod of pods) await createPod(pod, server)
 }
 
 export async function removePods(): Promise<void> {
@@ -65,7 +90,7 @@ export async function removePods(): Promise<void> {
   rmSync(RUN_FOLDER, { recursive: true, force: true })
 }
 
-async function createPod({ netns, ip: address }: Pod): Promise<void> {
+async function createPod({ netns, ip: address }: Pod, server: Pod): Promise<void> {
   const port = netns.slice(PREFIX.length + 1)
   await ip('netns', 'add', netns)
   await ip('-n', netns, 'link', 'set', 'lo', 'up')
@@ -76,17 +101,29 @@ async function createPod({ netns, ip: address }: Pod): Promise<void> {
   await ip('-n', netns, 'route', 'add', 'default', 'via', NODE_IP)
   const run = runInNamespace(netns)
   await applyRules(RULES, { run })
-  // The peer's clients are redirected as the mesh's are, by a table that comes first and knows only its address.
-  const { code, stderr } = await run('nft', ['-f', '-'], peerRules())
-  if (code !== 0) throw new Error(`bench: the peer's redirect was refused in ${netns}: ${stderr.trim()}`)
+  // A run opens more connections than the usual range has ports; those of the last minute still occupy theirs.
+  await ip('netns', 'exec', netns, 'sysctl', '-qw', `net.ipv4.ip_local_port_range=${FIRST_EPHEMERAL_PORT} 65535`)
+  await ip('netns', 'exec', netns, 'sysctl', '-qw', 'net.ipv4.tcp_tw_reuse=1')
+  // The other proxies' clients are redirected as the mesh's are, by a table that comes first and knows only their
+  // addresses: a connection is rewritten once per hook.
+  const { code, stderr } = await run('nft', ['-f', '-'], redirects(server.ip))
+  if (code !== 0) throw new Error(`bench: the redirects were refused in ${netns}: ${stderr.trim()}`)
 }
 
-function peerRules(): string {
-  const ports = [0, 1, 2, 3, 4].map((offset) => `${8_080 + offset} : ${PEER_BASE_PORT + offset}`)
+/** @param serverIp the pod where the applications run */
+export function redirects(serverIp: string): string {
+  const map = (from: number, to: number) =>
+    `{ ${ALL_ORIGINS.map(({ port }) => `${port + from} : ${port + to}`).join(', ')} }`
   return `table ip ${PREFIX} {
   chain output {
     type nat hook output priority -110; policy accept;
-    ip daddr ${PEER_VIP} ip protocol tcp redirect to :tcp dport map { ${ports.join(', ')} }
+    ip daddr ${VIP.haproxy} ip protocol tcp redirect to :tcp dport map ${map(0, PAIR_OFFSET)}
+    ip daddr ${VIP.haproxyHop} ip protocol tcp redirect to :tcp dport map ${map(0, HOP_OFFSET)}
+    ip daddr ${VIP.direct} ip protocol tcp dnat to ${serverIp} : tcp dport map ${map(0, DIRECT_OFFSET)}
+  }
+  chain prerouting {
+    type nat hook prerouting priority -110; policy accept;
+    ip protocol tcp tcp dport ${FIRST_PORT + DIRECT_OFFSET}-${LAST_PORT + DIRECT_OFFSET} redirect to :tcp dport map ${map(DIRECT_OFFSET, 0)}
   }
 }
 `

@@ -1,19 +1,45 @@
-/** What the kernel says of a process: CPU time and private memory. */
-import { readFileSync } from 'node:fs'
+/**
+ * What the kernel says of a process and its children: CPU time and private memory. A proxy on several cores may be
+ * several processes; what it costs is what all of them cost.
+ */
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 
 /** `USER_HZ`: the unit of times in /proc; 100 on every Linux that Node runs on. */
 const TICKS_PER_SECOND = 100
 
-/** User and system time of all threads of `pid`, in seconds (fields 14 and 15 of /proc/PID/stat). */
-export function cpuSeconds(pid: number): number {
+/** `pid` and everything it started that still runs. */
+function treeOf(pid: number): number[] {
+  const tasks = `/proc/${pid}/task`
+  if (!existsSync(tasks)) return [pid]
+  const children = readdirSync(tasks).flatMap((task) => {
+    try {
+      return readFileSync(`${tasks}/${task}/children`, 'latin1').split(' ').filter(Boolean).map(Number)
+    } catch {
+      return [] // The thread ended meanwhile, or the kernel was built without this file.
+    }
+  })
+  return [pid, ...children.flatMap(treeOf)]
+}
+
+/** User and system time of all threads of `pid` and of its children, in seconds. */
+export function cpuSecondsOfTree(pid: number): number {
+  return treeOf(pid).reduce((sum, each) => sum + cpuSeconds(each), 0)
+}
+
+/** Fields 14 and 15 of /proc/PID/stat. */
+function cpuSeconds(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
   // The second field is the program's name in parentheses and may contain anything, blanks included.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND
 }
 
-/** Pages that exist for this process alone: what one more of it costs. */
-export function privateBytes(pid: number): number {
+/** Pages that exist for these processes alone: what one more sidecar costs. */
+export function privateBytesOfTree(pid: number): number {
+  return treeOf(pid).reduce((sum, each) => sum + privateBytes(each), 0)
+}
+
+function privateBytes(pid: number): number {
   const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1')
   let kilobytes = 0
   for (const [, count] of rollup.matchAll(/^Private_(?:Clean|Dirty): +(\d+) kB$/gm)) kilobytes += Number(count)

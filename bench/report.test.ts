@@ -1,9 +1,12 @@
 import { test } from 'tap'
-import { CASES } from './cases.ts'
-import { median, type Side, sideOf } from './measure.ts'
-import { caseResult, formatReport } from './report.ts'
+import type { LoadResult } from './load/load.ts'
+import { formatReport } from './report.ts'
+import type { BenchResults } from './results.ts'
+import { sampleResults } from './sample-results.ts'
+import { median, percentilesOf, sideOf } from './statistics.ts'
+import { verdicts } from './targets.ts'
 
-const round = (requests: number, outbound: number, inbound: number, p99Ms: number) => ({
+const round = (requests: number, outbound: number, inbound: number, p99Ms: number): LoadResult => ({
   requests,
   failures: 0,
   firstFailure: '',
@@ -11,42 +14,69 @@ const round = (requests: number, outbound: number, inbound: number, p99Ms: numbe
   seconds: 5,
   p50Ms: 1,
   p99Ms,
+  p999Ms: 2 * p99Ms,
   cpuSeconds: [outbound, inbound],
 })
 
 test('rounds are added up, not averaged', async (t) => {
-  const [small, , , bulk] = CASES as [(typeof CASES)[0], unknown, unknown, (typeof CASES)[0]]
-  const side = sideOf('weft', small, [round(100_000, 1, 0.5, 3), round(300_000, 3, 1.5, 5)])
-  t.same(side, { name: 'weft', cpuUsPerRequest: { outbound: 10, inbound: 5 }, rps: 40_000, p50Ms: 1, p99Ms: 4 })
-  t.equal(sideOf('weft', bulk, [round(1_000, 2, 2, 3)]).cpuSecondsPerGb, 2, 'bulk also says seconds per GB')
+  t.same(sideOf('weft', [round(100_000, 1, 0.5, 3), round(300_000, 3, 1.5, 5)]), {
+    name: 'weft',
+    cpuUs: { outbound: 10, inbound: 5 },
+    cpuSecondsPerGb: 6 / 800,
+    rps: 40_000,
+    busyShare: 0.4,
+    p50Ms: 1,
+    p99Ms: 4,
+  })
 })
 
 test('median', async (t) => {
   t.equal(median([3, 1, 2]), 2)
   t.equal(median([4, 1, 2, 3]), 2.5)
+  t.same(percentilesOf([round(1, 1, 1, 7), round(1, 1, 1, 1), round(1, 1, 1, 3)]), { p50Ms: 1, p99Ms: 3, p999Ms: 6 })
 })
 
-test('the table says both sides, the ratio and whether it is what was asked for', async (t) => {
-  const side = (name: string, cpu: number): Side => ({
-    name,
-    cpuUsPerRequest: { outbound: cpu, inbound: cpu },
-    rps: 50_000,
-    p50Ms: 1.234,
-    p99Ms: 5.678,
-  })
-  const text = formatReport({
-    cases: [
-      caseResult(CASES[0]!, side('weft', 12), side('haproxy 2.6', 10)),
-      caseResult(CASES[1]!, side('weft', 17), side('haproxy 2.6', 10)),
-    ],
-    failed: [{ name: 'tcp-bulk', reason: 'no answer' }],
-    memory: { sidecars: 5, idleMb: 30, afterLoadMb: 40 },
-    startToReadyMs: 200,
-  })
-  t.match(text, /^h2-4x32 +weft +24\.0 +12\.0 \+ 12\.0 +50000 +1\.23 +5\.68 +1\.20 +≤ 1\.2 +met$/m)
-  t.match(text, /^ +haproxy 2\.6 +20\.0/m)
-  t.match(text, /^h2-64x1 .* 1\.70 +≤ 1\.6 +missed$/m)
-  t.match(text, /^tcp-bulk failed: no answer$/m)
-  t.match(text, /idle 30\.0 MB \(≤ 32\), after the load 40\.0 MB \(≤ 48\)/)
-  t.match(text, /\/ready with the control plane up: 200 ms \(≤ 250\)/)
+test('the report says both sides, the ratio and whether it is what was asked for', async (t) => {
+  const text = formatReport(sampleResults())
+  t.match(text, /^h2-4x32 +weft +24\.0 +µs\/request +12\.0 \+ 12\.0 +50 % +50000 +1\.23 +5\.68 +1\.20 +1\.00$/m)
+  t.match(text, /^ +haproxy 2\.6 +20\.0 +µs\/request/m)
+  t.match(text, /^tcp-bulk +weft +1\.50 +s\/GB/m)
+  t.match(text, /^weft +outbound +100 +700 +600 +400 +300 +100 % +900 +1200$/m)
+  t.match(text, /^per idle connection, client side tls +18\.0 +9\.0 +KB$/m)
+  t.match(text, /^loads h1-64 failed: no answer$/m)
+})
+
+test('verdicts', async (t) => {
+  const of = (results: BenchResults) =>
+    verdicts(results).map(({ what, target, measured, isMet }) => `${what}: ${measured} ${target} ${isMet}`)
+  const results = sampleResults()
+  const all = of(results)
+  for (const expected of [
+    'h2-4x32: CPU per request, to haproxy’s: 1.20 × ≤ 0.8 × false',
+    'h2-4x32: requests/s, to haproxy’s: 1.00 × ≥ 1.2 × false',
+    'tcp-bulk: CPU per GB, to haproxy’s: 0.75 × ≤ 1.2 × true',
+    'CPU of a full mTLS handshake, outbound: 0.60 ms ≤ 0.6 ms true',
+    'CPU of a resumed mTLS handshake, outbound: 0.30 ms ≤ 0.35 ms true',
+    'private memory, one more sidecar, idle: 23.0 MB ≤ 24 MB true',
+    'private memory, 1,000 connections with 5,000 requests/s: 45.0 MB ≤ 40 MB false',
+    'per idle kept-alive connection, client side TLS: 18.0 KB ≤ 20 KB true',
+    'per idle kept-alive connection, client side plain: 10.0 KB ≤ 8 KB false',
+    'start to /ready: 140 ms ≤ 150 ms true',
+  ]) {
+    t.ok(all.includes(expected), expected)
+  }
+
+  const { start, failed, machine, timing, proxyCores } = results
+  t.same(of({ failed, machine, timing, proxyCores, ...(start && { start }) }), [
+    'start to /ready: 140 ms ≤ 150 ms true',
+  ])
+
+  const [handshake] = results.handshakes!
+  const unresumed = { ...handshake!, resumed: { ...handshake!.resumed, resumedShare: 0.1 } }
+  t.ok(
+    of({ ...results, handshakes: [unresumed] }).includes(
+      'CPU of a resumed mTLS handshake, outbound: too few were resumed ≤ 0.35 ms false',
+    ),
+    'full handshakes do not pass for resumed ones',
+  )
 })

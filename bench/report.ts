@@ -1,76 +1,105 @@
-/** The results as a table for people and as an object for programs. */
-import type { BenchCase } from './cases.ts'
-import type { Side } from './measure.ts'
+/** The results as tables for a terminal. */
+import { CASES } from './cases.ts'
+import { costOf, cpuRatio, rateRatio } from './ratios.ts'
+import type { BenchResults, CaseResult, HandshakeResult, MemoryResult, Side, Sides } from './results.ts'
+import { verdicts } from './targets.ts'
 
-export interface CaseResult {
-  readonly name: string
-  readonly weft: Side
-  readonly peer: Side
-  /** CPU of Weft's two proxies per request, divided by that of the peer's two. */
-  readonly ratio: number
-  readonly targetRatio: number
-}
-
-export interface MemoryResult {
-  readonly sidecars: number
-  readonly idleMb: number
-  readonly afterLoadMb: number
-}
-
-/** A load that could not be measured, and why. */
-export interface FailedCase {
-  readonly name: string
-  readonly reason: string
-}
-
-export interface BenchResults {
-  readonly cases: readonly CaseResult[]
-  readonly failed: readonly FailedCase[]
-  readonly memory?: MemoryResult
-  readonly startToReadyMs?: number
-}
-
-export const MEMORY_TARGET_MB = { idle: 32, afterLoad: 48 } as const
-export const START_TARGET_MS = 250
-
-export function caseResult(bench: BenchCase, weft: Side, peer: Side): CaseResult {
-  return { name: bench.name, weft, peer, ratio: totalCpu(weft) / totalCpu(peer), targetRatio: bench.targetRatio }
-}
-
-function totalCpu({ cpuUsPerRequest: { outbound, inbound } }: Side): number {
-  return outbound + inbound
-}
-
-const HEADINGS = ['load', 'side', 'CPU µs/req', 'out + in', 's/GB', 'req/s', 'p50 ms', 'p99 ms', 'ratio', 'target', '']
-
-export function formatReport({ cases, failed, memory, startToReadyMs }: BenchResults): string {
-  const rows = cases.flatMap(({ name, weft, peer, ratio, targetRatio }) => [
-    [name, ...sideColumns(weft), ratio.toFixed(2), `≤ ${targetRatio}`, ratio <= targetRatio ? 'met' : 'missed'],
-    ['', ...sideColumns(peer), '', '', ''],
+export function formatReport(results: BenchResults): string {
+  const { loads, handshakes, memory, failed } = results
+  const parts: string[] = []
+  if (loads !== undefined) parts.push(formatTable([LOAD_HEADINGS, ...loads.cases.flatMap(loadRows)]))
+  if (handshakes !== undefined) parts.push(formatTable([HANDSHAKE_HEADINGS, ...handshakes.map(handshakeRow)]))
+  if (memory !== undefined) parts.push(formatTable(memoryRows(memory)))
+  const rows = verdicts(results).map(({ what, target, measured, isMet }) => [
+    what,
+    '',
+    measured,
+    target,
+    isMet ? 'met' : 'missed',
   ])
-  const lines = [formatTable([HEADINGS, ...rows]), ...failed.map(({ name, reason }) => `${name} failed: ${reason}`)]
-  if (memory !== undefined) {
-    lines.push(
-      `private memory of one more sidecar, ${memory.sidecars} running: idle ${memory.idleMb.toFixed(1)} MB (≤ ${MEMORY_TARGET_MB.idle}), after the load ${memory.afterLoadMb.toFixed(1)} MB (≤ ${MEMORY_TARGET_MB.afterLoad})`,
-    )
-  }
-  if (startToReadyMs !== undefined) {
-    lines.push(`start to /ready with the control plane up: ${startToReadyMs.toFixed(0)} ms (≤ ${START_TARGET_MS})`)
-  }
-  return `${lines.join('\n')}\n`
+  if (rows.length > 0) parts.push(formatTable(rows))
+  if (failed.length > 0) parts.push(failed.map(({ what, reason }) => `${what} failed: ${reason}`).join('\n'))
+  return `${parts.join('\n\n')}\n`
 }
 
-function sideColumns(side: Side): string[] {
-  const { outbound, inbound } = side.cpuUsPerRequest
-  return [
+const LOAD_HEADINGS = [
+  'load',
+  'side',
+  'CPU',
+  '',
+  'out + in µs',
+  'busy',
+  'rate/s',
+  'p50 ms',
+  'p99 ms',
+  'CPU ratio',
+  'rate ratio',
+]
+
+function loadRows(result: CaseResult): string[][] {
+  const bench = CASES.find(({ name }) => name === result.name)!
+  const columns = (side: Side) => [
     side.name,
-    totalCpu(side).toFixed(1),
-    `${outbound.toFixed(1)} + ${inbound.toFixed(1)}`,
-    side.cpuSecondsPerGb?.toFixed(2) ?? '',
+    costOf(bench, side).toFixed(bench.unit === 'GB' ? 2 : 1),
+    bench.unit === 'GB' ? 's/GB' : `µs/${bench.unit}`,
+    `${side.cpuUs.outbound.toFixed(1)} + ${side.cpuUs.inbound.toFixed(1)}`,
+    percent(side.busyShare),
     side.rps.toFixed(0),
     side.p50Ms.toFixed(2),
     side.p99Ms.toFixed(2),
   ]
+  return [
+    [result.name, ...columns(result.weft), cpuRatio(bench, result).toFixed(2), rateRatio(result).toFixed(2)],
+    ['', ...columns(result.peer), '', ''],
+  ]
+}
+
+const HANDSHAKE_HEADINGS = [
+  'handshakes',
+  'side',
+  'clear µs',
+  'full µs',
+  '− clear',
+  'resumed µs',
+  '− clear',
+  'were resumed',
+  'full/s',
+  'resumed/s',
+]
+
+function handshakeRow({ name, side, clearUs, full, resumed }: HandshakeResult): string[] {
+  return [
+    name,
+    side,
+    ...[clearUs, full.connectionUs, full.connectionUs - clearUs].map((us) => us.toFixed(0)),
+    ...[resumed.connectionUs, resumed.connectionUs - clearUs].map((us) => us.toFixed(0)),
+    percent(resumed.resumedShare),
+    ...[full, resumed].map(({ perSecond }) => perSecond.toFixed(0)),
+  ]
+}
+
+function memoryRows(memory: MemoryResult): string[][] {
+  const mb = (bytes: number) => (bytes / 1e6).toFixed(1)
+  const both = ({ outbound, inbound }: Sides) => `${mb(outbound)} + ${mb(inbound)}`
+  const { idleBytes, perConnectionBytes, per1000StreamsBytes, loaded, afterBytes } = memory
+  return [
+    ['private memory', '', 'weft', 'haproxy', ''],
+    ['idle', '', mb(idleBytes.weft), mb(idleBytes.peer), 'MB'],
+    ...perConnectionBytes.map(({ client, weft, peer }) => [
+      `per idle connection, client side ${client}`,
+      '',
+      (weft / 1_024).toFixed(1),
+      (peer / 1_024).toFixed(1),
+      'KB',
+    ]),
+    ['per 1,000 open streams', '', both(per1000StreamsBytes.weft), both(per1000StreamsBytes.peer), 'MB'],
+    [`${loaded.connections} connections, ${loaded.ratePerSecond}/s`, '', both(loaded.weft), both(loaded.peer), 'MB'],
+    ['afterwards', '', both(afterBytes.weft), both(afterBytes.peer), 'MB'],
+  ]
+}
+
+export function percent(share: number): string {
+  return `${(share * 100).toFixed(0)} %`
 }
 
 /** The first two columns are words and stand left, figures stand right. */

@@ -7,8 +7,8 @@ import { createInterface } from 'node:readline'
 import { DEFAULT_CLUSTER_NETWORKS, Port, PROXY_UID } from '../api/vocabulary.ts'
 import { NODE_FLAGS } from '../proxy/node-flags.ts'
 import { CONTROL_IDENTITIES } from '../test/support/control-stub.ts'
-import { OriginPort } from './cases.ts'
-import { NODE, NODE_IP, type Pod, spawnIn, WEFT_VIP } from './pods.ts'
+import { ALL_ORIGINS, isOpaque } from './origin-ports.ts'
+import { NODE, NODE_IP, type Pod, spawnIn } from './pods.ts'
 import type { Programs } from './programs.ts'
 
 /** Every pod of the benchmark runs under one service account. */
@@ -18,6 +18,8 @@ export interface Control {
   readonly process: ChildProcess
   readonly address: string
   readonly anchorsPem: string
+  /** For everybody of the benchmark who speaks mesh TLS and is no sidecar. */
+  readonly certificateAndKeyPem: string
 }
 
 export interface Sidecar {
@@ -31,7 +33,10 @@ export interface Sidecar {
 
 export interface SidecarOptions {
   readonly programs: Programs
+  /** Runs on this core only. */
   readonly core?: number
+  /** `LINKERD2_PROXY_CORES` */
+  readonly cores: number
   /** Writes a CPU profile here when the proxy ends. */
   readonly profileFolder?: string | undefined
 }
@@ -39,16 +44,19 @@ export interface SidecarOptions {
 const MAX_LOG_CHARACTERS = 8_192
 const READY_TIMEOUT_MS = 10_000
 
-export async function startControl(endpoint: Pod): Promise<Control> {
+/**
+ * @param endpoint where the applications are
+ * @param tlsEndpoint where the TLS server of the benchmark is
+ */
+export async function startControl(endpoint: Pod, tlsEndpoint: Pod): Promise<Control> {
   const script = join(import.meta.dirname, 'control.ts')
   const child = spawnIn(NODE, [
-    ...[process.execPath, script, '--host', NODE_IP, '--vip', WEFT_VIP],
-    ...['--endpoint', endpoint.ip, '--identity', IDENTITY],
+    ...[process.execPath, script, '--host', NODE_IP, '--identity', IDENTITY],
+    ...['--endpoint', endpoint.ip, '--tls-endpoint', tlsEndpoint.ip],
   ])
   child.stderr?.pipe(process.stderr)
   const [line] = await once(createInterface({ input: child.stdout! }), 'line')
-  const { address, anchorsPem } = JSON.parse(String(line))
-  return { process: child, address, anchorsPem }
+  return { process: child, ...JSON.parse(String(line)) }
 }
 
 /** Starts the sidecar of `pod` and waits until it is ready. */
@@ -56,7 +64,7 @@ export async function startSidecar(
   pod: Pod,
   control: Control,
   folder: string,
-  { programs, core, profileFolder }: SidecarOptions,
+  { programs, core, cores, profileFolder }: SidecarOptions,
 ): Promise<Sidecar> {
   const probe = spawnIn(pod.netns, [
     ...[process.execPath, join(import.meta.dirname, 'ready-probe.ts')],
@@ -71,7 +79,7 @@ export async function startSidecar(
   const startedAt = process.hrtime.bigint()
   const child = spawnIn(pod.netns, [programs.node, ...NODE_FLAGS, ...profile, programs.proxy], {
     asProxy: true,
-    env: environment(pod, control, folder),
+    env: environment(pod, control, folder, cores),
     ...(core === undefined ? {} : { core }),
   })
   let log = ''
@@ -92,13 +100,13 @@ export async function startSidecar(
 }
 
 /** What the injector sets (facts of the vocabulary: environment of the injected proxy), for a pod of the benchmark. */
-function environment(pod: Pod, control: Control, folder: string): Record<string, string> {
+function environment(pod: Pod, control: Control, folder: string, cores: number): Record<string, string> {
   const { identityFolder, tokenFile } = identityFiles(pod, folder)
   const networks = DEFAULT_CLUSTER_NETWORKS.join(',')
   const settings = {
     LOG: 'warn,linkerd=info',
     LOG_FORMAT: 'plain',
-    CORES: '1',
+    CORES: String(cores),
     SHUTDOWN_ENDPOINT_ENABLED: 'false',
     DESTINATION_SVC_ADDR: control.address,
     DESTINATION_SVC_NAME: CONTROL_IDENTITIES.destination,
@@ -119,8 +127,9 @@ function environment(pod: Pod, control: Control, folder: string): Record<string,
     CONTROL_STREAM_IDLE_TIMEOUT: '5m',
     CONTROL_STREAM_LIFETIME: '1h',
     INBOUND_DEFAULT_POLICY: 'all-unauthenticated',
-    INBOUND_CONNECT_TIMEOUT: '100ms',
-    OUTBOUND_CONNECT_TIMEOUT: '1000ms',
+    // Longer than the injector's: a machine that is busy with something else shall not fail the run.
+    INBOUND_CONNECT_TIMEOUT: '5000ms',
+    OUTBOUND_CONNECT_TIMEOUT: '5000ms',
     OUTBOUND_DISCOVERY_IDLE_TIMEOUT: '5s',
     INBOUND_DISCOVERY_IDLE_TIMEOUT: '90s',
     CONTROL_LISTEN_ADDR: '0.0.0.0:4190',
@@ -129,8 +138,10 @@ function environment(pod: Pod, control: Control, folder: string): Record<string,
     OUTBOUND_LISTEN_ADDRS: '127.0.0.1:4140',
     INBOUND_LISTEN_ADDR: '0.0.0.0:4143',
     INBOUND_IPS: pod.ip,
-    INBOUND_PORTS: Object.values(OriginPort).join(','),
-    INBOUND_PORTS_DISABLE_PROTOCOL_DETECTION: String(OriginPort.tcp),
+    INBOUND_PORTS: ALL_ORIGINS.map(({ port }) => port).join(','),
+    INBOUND_PORTS_DISABLE_PROTOCOL_DETECTION: ALL_ORIGINS.filter(isOpaque)
+      .map(({ port }) => port)
+      .join(','),
     INBOUND_ACCEPT_KEEPALIVE: '10000ms',
     OUTBOUND_CONNECT_KEEPALIVE: '10000ms',
     INBOUND_ACCEPT_USER_TIMEOUT: '30s',

@@ -1,21 +1,22 @@
-/**
- * HTTP/1.1 load, closed loop: C kept-alive connections, one request at a time on each.
- */
-import { connect } from 'node:net'
-import { authorityOf } from './h2-load.ts'
-import type { Load } from './load.ts'
+/** HTTP/1.1 load: C kept-alive connections, one request at a time on each. */
+import { Dialer } from './dial.ts'
+import { authorityOf, type Load, type Slot } from './load.ts'
 import { http1Request } from './request.ts'
 
 const HEAD_END = Buffer.from('\r\n\r\n')
 const CHUNK_BYTES = 65_536
 const ZEROS = Buffer.alloc(CHUNK_BYTES)
 
-export const startH1Load: Load = (options, recorder) => {
+export const startH1Load: Load = (options, recorder, pacing) => {
   let n = 0
-  const { host, port, connections, bodyBytes } = options
-  const request = http1Request({ authority: authorityOf(options), bodyBytes })
+  const { connections, bodyBytes } = options
+  const dialer = new Dialer(options)
+  const request = http1Request({ kind: 'web', authority: authorityOf(options), bodyBytes })
+  // A body that is small leaves with its head, as it does from a client that gathers its writes.
+  const isSmall = bodyBytes <= CHUNK_BYTES
+  const template = isSmall ? Buffer.concat([request.bytes, ZEROS.subarray(0, bodyBytes)]) : request.bytes
   const sockets = Array.from({ length: connections }, () => {
-    const socket = connect({ host, port, noDelay: true })
+    const socket = dialer.dial(() => pacing.onFree(slot, performance.now()))
     let startedAtMs = 0
     let head: Buffer = Buffer.alloc(0)
     /** Content still to come; below zero while the head is awaited. */
@@ -30,23 +31,25 @@ export const startH1Load: Load = (options, recorder) => {
         if (!socket.write(ZEROS.subarray(0, bytes))) return
       }
     }
-    const start = () => {
-      startedAtMs = performance.now()
-      contentLeft = -1
-      const bytes = Buffer.from(request.bytes)
-      request.stamp(bytes, 0, n++)
-      socket.write(bytes)
-      bodyLeft = bodyBytes
-      sendBody()
+    const slot: Slot = {
+      start(atMs) {
+        startedAtMs = atMs
+        contentLeft = -1
+        const bytes = Buffer.from(template)
+        request.stamp(bytes, 0, n++)
+        socket.write(bytes)
+        bodyLeft = isSmall ? 0 : bodyBytes
+        sendBody()
+      },
     }
     const finishWhenComplete = () => {
       if (contentLeft > 0) return
       if (contentLeft < 0) return void socket.destroy(new Error('more content than the content-length said'))
-      recorder.success(performance.now() - startedAtMs, bodyBytes + contentLength)
-      start()
+      const nowMs = performance.now()
+      recorder.success(startedAtMs, nowMs, bodyBytes + contentLength)
+      pacing.onFree(slot, nowMs)
     }
 
-    socket.on('connect', start)
     socket.on('drain', sendBody)
     socket.on('data', (chunk: Buffer) => {
       if (contentLeft >= 0) {
@@ -75,6 +78,7 @@ export const startH1Load: Load = (options, recorder) => {
     return socket
   })
   return {
+    flush() {},
     stop() {
       for (const socket of sockets) socket.removeAllListeners('close').destroy()
     },

@@ -36,7 +36,7 @@ const ZEROS = Buffer.alloc(DATA_BYTES)
 const MAX_WAITING_BYTES = 2 ** 20
 
 export interface H2Sink {
-  /** A whole header block; with `endStream` there is no body. */
+  /** A whole header block: a head, or trailers. After `endStream` nothing follows. */
   onHeaders(streamId: number, buf: Buffer, start: number, end: number, endStream: boolean): void
   onData(streamId: number, bytes: number, endStream: boolean): void
   onReset(streamId: number, code: number): void
@@ -86,6 +86,17 @@ export class H2Endpoint {
     const body = { leftBytes: bytes, windowBytes: this.#peerWindowBytes }
     this.#send(streamId, body)
     if (body.leftBytes > 0) this.#bodies.set(streamId, body)
+  }
+
+  /**
+   * Sends one small piece of a stream's content. All pieces of a stream together fit into the smallest initial window,
+   * and those under way on a connection into its window, so nothing has to wait; a peer that gives no more fails the load.
+   */
+  sendPiece(streamId: number, piece: Uint8Array, endStream: boolean): void {
+    this.#sendWindowBytes -= piece.length
+    if (this.#sendWindowBytes < 0) return this.#fail('the peer keeps the window of the connection closed')
+    this.#frame(piece.length, DATA, endStream ? END_STREAM : 0, streamId)
+    this.output.append(piece)
   }
 
   #receive(chunk: Buffer): void {

@@ -3,14 +3,28 @@ import { once } from 'node:events'
 import { createServer as createHttp1Server, type IncomingHttpHeaders } from 'node:http'
 import { createServer as createHttp2Server } from 'node:http2'
 import { type AddressInfo, createServer as createTcpServer, type Server } from 'node:net'
+import { Server as GrpcServer, ServerCredentials, type ServerDuplexStream } from '@grpc/grpc-js'
 import { test } from 'tap'
+import { startConnectLoad } from './connect-load.ts'
+import { startGrpcLoad } from './grpc-load.ts'
 import { startH1Load } from './h1-load.ts'
 import { startH2Load } from './h2-load.ts'
-import type { Load } from './load.ts'
+import { CLOSED_LOOP, type Load, type LoadOptions } from './load.ts'
 import { Recorder } from './recorder.ts'
 import { startTcpLoad } from './tcp-load.ts'
 
 const REQUESTS = 300
+
+const OPTIONS: LoadOptions = {
+  host: '127.0.0.1',
+  port: 0,
+  connections: 3,
+  streams: 4,
+  bodyBytes: 0,
+  messages: 1,
+  endsStreams: true,
+  authority: 'shop:80',
+}
 
 interface Seen {
   readonly headers: IncomingHttpHeaders
@@ -49,13 +63,9 @@ async function collect(
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
   const recorder = new Recorder()
-  recorder.begin()
-  const running = load(
-    { host: '127.0.0.1', port, connections: 3, streams: 4, bodyBytes, authority: 'shop:80' },
-    recorder,
-  )
+  recorder.begin(0)
+  const running = load({ ...OPTIONS, port, bodyBytes }, recorder, CLOSED_LOOP)
   await enough.promise
-  recorder.end()
   running.stop()
   server.close()
   return { seen, recorder }
@@ -90,39 +100,90 @@ for (const { kind, load } of [
   })
 }
 
+/** Runs `load` until `enough` requests are counted. */
+async function runUntil(load: Load, options: Partial<LoadOptions>, enough: number): Promise<Recorder> {
+  const recorder = new Recorder()
+  recorder.begin(0)
+  const reached = Promise.withResolvers<void>()
+  const count = recorder.success.bind(recorder)
+  recorder.success = (...args) => {
+    count(...args)
+    if (recorder.requests >= enough) reached.resolve()
+  }
+  const running = load({ ...OPTIONS, ...options }, recorder, CLOSED_LOOP)
+  await reached.promise
+  running.stop()
+  return recorder
+}
+
 test('tcp: as many bytes come back as went out', async (t) => {
   const server = createTcpServer((socket) => socket.on('error', () => {}).pipe(socket)).listen(0, '127.0.0.1')
   await once(server, 'listening')
-  const recorder = new Recorder()
-  recorder.begin()
-  const enough = Promise.withResolvers<void>()
-  const count = recorder.success.bind(recorder)
-  recorder.success = (latencyMs, bytes) => {
-    count(latencyMs, bytes)
-    if (recorder.requests >= 20) enough.resolve()
-  }
   const { port } = server.address() as AddressInfo
-  const running = startTcpLoad({ host: '127.0.0.1', port, connections: 2, streams: 1, bodyBytes: 100_000 }, recorder)
-  await enough.promise
-  running.stop()
+  const recorder = await runUntil(startTcpLoad, { port, bodyBytes: 100_000 }, 20)
   server.close()
   t.equal(recorder.failures, 0, recorder.firstFailure)
   t.equal(recorder.contentBytes, recorder.requests * 200_000)
 })
 
-test('the recorder counts between begin and end, failures always', async (t) => {
-  const recorder = new Recorder()
-  recorder.success(1, 10)
-  recorder.failure('first')
-  recorder.failure('second')
-  recorder.begin()
-  for (let ms = 1; ms <= 100; ms++) recorder.success(ms, 1)
-  recorder.end()
-  recorder.success(1, 10)
-  t.equal(recorder.requests, 100)
-  t.equal(recorder.contentBytes, 100)
-  t.equal(recorder.failures, 2)
-  t.equal(recorder.firstFailure, 'first')
-  t.equal(recorder.percentileMs(0.5), 50)
-  t.equal(recorder.percentileMs(0.99), 99)
+test('connect: every request is a connection of its own', async (t) => {
+  let connections = 0
+  const server = createTcpServer((socket) => {
+    connections++
+    socket.on('error', () => {}).pipe(socket)
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const recorder = await runUntil(startConnectLoad, { port }, 20)
+  server.close()
+  t.equal(recorder.failures, 0, recorder.firstFailure)
+  t.ok(connections >= recorder.requests, `${connections} connections for ${recorder.requests} requests`)
 })
+
+for (const messages of [1, 7]) {
+  test(`grpc: a server of @grpc/grpc-js sees calls of ${messages} messages and answers each`, async (t) => {
+    const calls: number[] = []
+    const ids = new Set<unknown>()
+    const server = new GrpcServer()
+    const raw = (bytes: Buffer) => bytes
+    server.addService(
+      {
+        watchStock: {
+          path: '/shop.inventory.v1.Inventory/WatchStock',
+          requestStream: true,
+          responseStream: true,
+          requestSerialize: raw,
+          requestDeserialize: raw,
+          responseSerialize: raw,
+          responseDeserialize: raw,
+        },
+      },
+      {
+        watchStock: (call: ServerDuplexStream<Buffer, Buffer>) => {
+          let received = 0
+          ids.add(call.metadata.get('x-request-id')[0])
+          call.on('data', (message: Buffer) => {
+            received++
+            call.write(message)
+          })
+          call.on('end', () => {
+            calls.push(received)
+            call.end()
+          })
+          call.on('error', () => {})
+        },
+      },
+    )
+    const port = await new Promise<number>((resolve, reject) =>
+      server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
+        error === null ? resolve(bound) : reject(error),
+      ),
+    )
+    const recorder = await runUntil(startGrpcLoad, { port, bodyBytes: 128, messages }, 400)
+    server.forceShutdown()
+    t.equal(recorder.failures, 0, recorder.firstFailure)
+    t.ok(calls.length > 0 && calls.every((received) => received === messages), calls.join())
+    t.ok(ids.size >= calls.length, 'every call has its own request id')
+    t.equal(recorder.contentBytes, recorder.requests * 128)
+  })
+}

@@ -1,19 +1,33 @@
 /**
- * One load generator as a process: warms up, then measures, and prints its `LoadResult` as one line of JSON. It reads
- * the CPU time of the proxies itself, so that the interval is the same as that of the requests.
+ * One load generator as a process. Three ways to run it:
+ *
+ *   closed loop       warms up, then measures, and prints its `LoadResult` as one line of JSON
+ *   --rate R          the same as an open loop of R requests per second
+ *   --hold N          N requests on every slot, then `held` as a line, and the connections stay as they are until the
+ *                     process is ended; a connection that does not stay ends it with an error
+ *
+ * It reads the CPU time of the proxies itself, so that the interval is the same as that of the requests.
  */
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { cpuSeconds } from '../process-stat.ts'
+import { Worker } from 'node:worker_threads'
+import { cpuSecondsOfTree } from '../process-stat.ts'
+import { startConnectLoad } from './connect-load.ts'
+import { startGrpcLoad } from './grpc-load.ts'
 import { startH1Load } from './h1-load.ts'
 import { startH2Load } from './h2-load.ts'
-import type { Load, LoadResult } from './load.ts'
+import { CLOSED_LOOP, type Load, type LoadOptions, type LoadResult, type RunningLoad } from './load.ts'
+import { OpenLoop } from './open-loop.ts'
 import { Recorder } from './recorder.ts'
 import { startTcpLoad } from './tcp-load.ts'
 
 const LOADS: ReadonlyMap<string, Load> = new Map([
   ['h1', startH1Load],
   ['h2', startH2Load],
+  ['grpc', startGrpcLoad],
   ['tcp', startTcpLoad],
+  ['connect', startConnectLoad],
 ])
 
 const { values } = parseArgs({
@@ -24,10 +38,17 @@ const { values } = parseArgs({
     connections: { type: 'string', default: '4' },
     streams: { type: 'string', default: '1' },
     body: { type: 'string', default: '0' },
+    messages: { type: 'string', default: '1' },
     authority: { type: 'string' },
     warmup: { type: 'string', default: '2' },
     seconds: { type: 'string', default: '5' },
     pids: { type: 'string', default: '' },
+    rate: { type: 'string' },
+    hold: { type: 'string' },
+    'tls-cert': { type: 'string' },
+    'tls-ca': { type: 'string', default: '' },
+    'tls-name': { type: 'string', default: '' },
+    'tls-resume': { type: 'boolean', default: false },
   },
 })
 
@@ -36,39 +57,118 @@ if (load === undefined) {
   process.stderr.write(`--kind ${values.kind}: choose ${[...LOADS.keys()].join(', ')}\n`)
   process.exit(64)
 }
+const options: LoadOptions = {
+  host: values.host,
+  port: Number(values.port),
+  connections: Number(values.connections),
+  streams: Number(values.streams),
+  bodyBytes: Number(values.body),
+  messages: Number(values.messages),
+  endsStreams: values.hold === undefined,
+  ...(values.authority === undefined ? {} : { authority: values.authority }),
+  ...(values['tls-cert'] === undefined
+    ? {}
+    : {
+        tls: {
+          certFile: values['tls-cert'],
+          caFile: values['tls-ca'],
+          serverName: values['tls-name'],
+          resumes: values['tls-resume'],
+        },
+      }),
+}
 const pids = values.pids === '' ? [] : values.pids.split(',').map(Number)
-const recorder = new Recorder()
-const running = load(
-  {
-    host: values.host,
-    port: Number(values.port),
-    connections: Number(values.connections),
-    streams: Number(values.streams),
-    bodyBytes: Number(values.body),
-    ...(values.authority === undefined ? {} : { authority: values.authority }),
-  },
-  recorder,
-)
+const warmupMs = Number(values.warmup) * 1_000
+const measuredMs = Number(values.seconds) * 1_000
+/** An answer of an open loop that takes longer than this after the end is none. */
+const GRACE_MS = 5_000
+/** Connections of an open loop are made before its first request is due. */
+const CONNECT_MS = 500
 
-setTimeout(() => {
-  const before = pids.map(cpuSeconds)
+if (values.hold !== undefined) hold(load, Number(values.hold))
+else if (values.rate !== undefined) await runOpenLoop(load, Number(values.rate))
+else await runClosedLoop(load)
+
+async function runClosedLoop(start: Load): Promise<void> {
+  const recorder = new Recorder()
+  const running = start(options, recorder, CLOSED_LOOP)
+  await sleep(warmupMs)
+  const before = pids.map(cpuSecondsOfTree)
   const beganAtMs = performance.now()
-  recorder.begin()
-  setTimeout(() => {
-    recorder.end()
-    const seconds = (performance.now() - beganAtMs) / 1_000
-    const after = pids.map(cpuSeconds)
-    running.stop()
-    const result: LoadResult = {
-      requests: recorder.requests,
-      failures: recorder.failures,
-      firstFailure: recorder.firstFailure,
-      contentBytes: recorder.contentBytes,
-      seconds,
-      p50Ms: recorder.percentileMs(0.5),
-      p99Ms: recorder.percentileMs(0.99),
-      cpuSeconds: after.map((value, index) => value - before[index]!),
-    }
-    process.stdout.write(`${JSON.stringify(result)}\n`)
-  }, Number(values.seconds) * 1_000)
-}, Number(values.warmup) * 1_000)
+  recorder.begin(beganAtMs)
+  await sleep(measuredMs)
+  const endedAtMs = performance.now()
+  recorder.end(endedAtMs)
+  const after = pids.map(cpuSecondsOfTree)
+  running.stop()
+  print(running, recorder, (endedAtMs - beganAtMs) / 1_000, difference(before, after))
+}
+
+async function runOpenLoop(start: Load, ratePerSecond: number): Promise<void> {
+  const recorder = new Recorder('due')
+  const beginMs = performance.now() + CONNECT_MS
+  const pacing = new OpenLoop(ratePerSecond, beginMs, warmupMs + measuredMs)
+  const first = Math.ceil((warmupMs * ratePerSecond) / 1_000)
+  recorder.begin(pacing.dueAtMs(first))
+  const running = start(options, recorder, pacing)
+  const beginAtMs = performance.timeOrigin + beginMs
+  const pacer = new Worker(join(import.meta.dirname, 'pacer.ts'), {
+    workerData: { ratePerSecond, beginAtMs, total: pacing.total },
+  })
+  pacer.on('message', () => {
+    pacing.tick(performance.now())
+    running.flush()
+  })
+  await sleep(beginMs + warmupMs - performance.now())
+  const before = pids.map(cpuSecondsOfTree)
+  await sleep(beginMs + warmupMs + measuredMs - performance.now())
+  const after = pids.map(cpuSecondsOfTree)
+  // Every request that was due in the interval is waited for, however late it is.
+  const expected = pacing.total - first
+  const giveUpAtMs = performance.now() + GRACE_MS
+  while (recorder.requests < expected && performance.now() < giveUpAtMs) await sleep(10)
+  running.stop()
+  const missing = expected - recorder.requests
+  for (let i = 0; i < missing; i++) recorder.failure(`not answered ${GRACE_MS} ms after the end of the load`)
+  print(running, recorder, measuredMs / 1_000, difference(before, after))
+}
+
+function hold(start: Load, requests: number): void {
+  const recorder = new Recorder()
+  let waiting = options.connections * options.streams
+  const started = new Map<object, number>()
+  const running = start(options, recorder, {
+    onFree(slot, nowMs) {
+      const times = started.get(slot) ?? 0
+      started.set(slot, times + 1)
+      if (times < options.streams * requests) slot.start(nowMs)
+      else if (--waiting === 0) process.stdout.write('held\n')
+    },
+  })
+  setInterval(() => {
+    if (recorder.failures === 0) return running.flush()
+    process.stderr.write(`${recorder.failures} connections or streams did not stay: ${recorder.firstFailure}\n`)
+    process.exit(1)
+  }, 10)
+}
+
+function difference(before: readonly number[], after: readonly number[]): number[] {
+  return after.map((value, index) => value - before[index]!)
+}
+
+function print(running: RunningLoad, recorder: Recorder, seconds: number, cpuSeconds: readonly number[]): void {
+  const tls = running.tls?.()
+  const result: LoadResult = {
+    requests: recorder.requests,
+    failures: recorder.failures,
+    firstFailure: recorder.firstFailure,
+    contentBytes: recorder.contentBytes,
+    seconds,
+    p50Ms: recorder.percentileMs(0.5),
+    p99Ms: recorder.percentileMs(0.99),
+    p999Ms: recorder.percentileMs(0.999),
+    cpuSeconds,
+    ...(tls === undefined ? {} : { tls }),
+  }
+  process.stdout.write(`${JSON.stringify(result)}\n`, () => process.exit(0))
+}

@@ -1,37 +1,37 @@
-/**
- * The application behind the inbound proxy, as cheap as it can be: five ports in one process, each answering every
- * request the same way. `--base PORT` is the first of them.
- */
+/** The applications behind the inbound proxy, as cheap as they can be: one process for all ports of origin-ports.ts. */
 import { createServer, type Socket } from 'node:net'
-import { parseArgs } from 'node:util'
+import { ALL_ORIGINS, type Origin } from '../origin-ports.ts'
 import { H2Endpoint } from './h2-endpoint.ts'
-
-/** Offsets from the base port; cases.ts names them. */
-const SMALL_BYTES = 64
-const BULK_BYTES = 1_000_000
+import { grpcMessage } from './request.ts'
 
 const HEAD_END = Buffer.from('\r\n\r\n')
 const CHUNK_BYTES = 65_536
 const ZEROS = Buffer.alloc(CHUNK_BYTES)
 
-const { values } = parseArgs({ options: { base: { type: 'string', default: '8080' } } })
-const base = Number(values.base)
+await Promise.all(ALL_ORIGINS.map(listen))
+process.stdout.write('ready\n')
 
-const PORTS: readonly ((socket: Socket) => void)[] = [
-  (socket) => serveH2(socket, SMALL_BYTES),
-  (socket) => serveH1(socket, SMALL_BYTES),
-  (socket) => serveH2(socket, BULK_BYTES),
-  (socket) => serveH1(socket, BULK_BYTES),
-  (socket) => serveTcp(socket, BULK_BYTES),
-]
-
-for (const [offset, serve] of PORTS.entries()) {
-  createServer({ noDelay: true }, (socket) => {
+function listen(origin: Origin): Promise<void> {
+  const server = createServer({ noDelay: true, highWaterMark: CHUNK_BYTES }, (socket) => {
     socket.on('error', () => socket.destroy())
-    serve(socket)
-  }).listen(base + offset, () => {
-    if (offset === PORTS.length - 1) process.stdout.write('ready\n')
+    serve(origin, socket)
   })
+  return new Promise((resolve) => server.listen({ port: origin.port, backlog: 4_096 }, resolve))
+}
+
+function serve({ kind, bodyBytes }: Origin, socket: Socket): void {
+  switch (kind) {
+    case 'h1':
+      return serveH1(socket, bodyBytes)
+    case 'h2':
+      return serveH2(socket, bodyBytes)
+    case 'grpc':
+      return serveGrpc(socket, bodyBytes)
+    case 'block':
+      return serveBlocks(socket, bodyBytes)
+    case 'echo':
+      return void socket.on('data', (chunk) => socket.write(chunk))
+  }
 }
 
 function serveH2(socket: Socket, bodyBytes: number): void {
@@ -52,13 +52,53 @@ function serveH2(socket: Socket, bodyBytes: number): void {
   endpoint.output.flush()
 }
 
-/** `:status 200` and five fields as literals without indexing and without Huffman code. */
+/** Every message comes back; the call ends when the client has ended its side. */
+function serveGrpc(socket: Socket, messageBytes: number): void {
+  const head = h2Block([
+    ['content-type', 'application/grpc+proto'],
+    ['grpc-accept-encoding', 'identity,deflate,gzip'],
+    ['date', 'Thu, 01 Jan 2026 00:00:00 GMT'],
+  ])
+  const trailers = h2Literals([
+    ['grpc-status', '0'],
+    ['grpc-message', 'OK'],
+  ])
+  const message = grpcMessage(messageBytes)
+  /** Bytes of a message that has not arrived whole, by stream. */
+  const partial = new Map<number, number>()
+  const endpoint = new H2Endpoint(socket, 'server', {
+    onHeaders(streamId, _buf, _start, _end, endStream) {
+      endpoint.sendHeaders(streamId, head, false)
+      if (endStream) endpoint.sendHeaders(streamId, trailers, true)
+    },
+    onData(streamId, bytes, endStream) {
+      let received = (partial.get(streamId) ?? 0) + bytes
+      for (; received >= messageBytes; received -= messageBytes) endpoint.sendPiece(streamId, message, false)
+      if (endStream) {
+        partial.delete(streamId)
+        endpoint.sendHeaders(streamId, trailers, true)
+      } else if (received > 0 || partial.has(streamId)) partial.set(streamId, received)
+    },
+    onReset(streamId) {
+      partial.delete(streamId)
+    },
+  })
+  endpoint.output.flush()
+}
+
 function h2ResponseBlock(bodyBytes: number): Buffer {
-  const literal = (name: string, value: string) => {
-    const text = (each: string) => Buffer.concat([Buffer.from([each.length]), Buffer.from(each)])
-    return Buffer.concat([Buffer.from([0]), text(name), text(value)])
-  }
-  return Buffer.concat([Buffer.from([0x88]), ...responseFields(bodyBytes).map(([name, value]) => literal(name, value))])
+  return h2Block(responseFields(bodyBytes))
+}
+
+/** `:status 200` and `fields`. */
+function h2Block(fields: readonly (readonly [string, string])[]): Buffer {
+  return Buffer.concat([Buffer.from([0x88]), h2Literals(fields)])
+}
+
+/** Literals without indexing and without Huffman code (RFC 7541 §6.2.2). */
+function h2Literals(fields: readonly (readonly [string, string])[]): Buffer {
+  const text = (each: string) => Buffer.concat([Buffer.from([each.length]), Buffer.from(each)])
+  return Buffer.concat(fields.map(([name, value]) => Buffer.concat([Buffer.from([0]), text(name), text(value)])))
 }
 
 function responseFields(bodyBytes: number): [string, string][] {
@@ -117,7 +157,8 @@ function serveH1(socket: Socket, bodyBytes: number): void {
   })
 }
 
-function serveTcp(socket: Socket, blockBytes: number): void {
+/** Answers each whole block with a block. */
+function serveBlocks(socket: Socket, blockBytes: number): void {
   let received = 0
   let toSend = 0
   const send = () => {

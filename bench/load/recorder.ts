@@ -1,5 +1,9 @@
 /**
- * What a load generator counts. Nothing is kept before `begin`: the warm-up is the same load, unrecorded.
+ * What a load generator counts. Nothing is kept outside of `begin` and `end`: the warm-up is the same load, unrecorded.
+ *
+ * In a closed loop a request belongs to the interval in which it was answered, like the CPU it is divided by. In an
+ * open loop it belongs to that in which it was due: answers that come after the end count too, or the slowest of all
+ * would be left out.
  */
 const MICROSECONDS_KEPT = 4_000_000
 
@@ -10,23 +14,31 @@ export class Recorder {
   contentBytes = 0
   /** What the first failure was. */
   firstFailure = ''
-  #isRecording = false
+  readonly #belongsTo: 'answered' | 'due'
+  #beganAtMs = Number.POSITIVE_INFINITY
+  #endedAtMs = Number.POSITIVE_INFINITY
   /** One counter per microsecond; slower answers share the last. */
   readonly #latencies = new Uint32Array(MICROSECONDS_KEPT)
 
-  begin(): void {
-    this.#isRecording = true
+  constructor(belongsTo: 'answered' | 'due' = 'answered') {
+    this.#belongsTo = belongsTo
   }
 
-  end(): void {
-    this.#isRecording = false
+  begin(nowMs: number): void {
+    this.#beganAtMs = nowMs
   }
 
-  success(latencyMs: number, contentBytes: number): void {
-    if (!this.#isRecording) return
+  end(nowMs: number): void {
+    this.#endedAtMs = nowMs
+  }
+
+  /** `startedAtMs`: when the request was sent, or was due. */
+  success(startedAtMs: number, nowMs: number, contentBytes: number): void {
+    const atMs = this.#belongsTo === 'due' ? startedAtMs : nowMs
+    if (atMs < this.#beganAtMs || atMs >= this.#endedAtMs) return
     this.requests++
     this.contentBytes += contentBytes
-    const index = Math.min(MICROSECONDS_KEPT - 1, Math.round(latencyMs * 1_000))
+    const index = Math.min(MICROSECONDS_KEPT - 1, Math.round((nowMs - startedAtMs) * 1_000))
     this.#latencies[index] = this.#latencies[index]! + 1
   }
 

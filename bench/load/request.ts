@@ -18,6 +18,7 @@ const GROUP_VALUES = 10 ** GROUP
 const SLOT = '#'
 
 export interface RequestOptions {
+  readonly kind: 'web' | 'grpc'
   readonly authority: string
   /** Length of the content; 0 is a GET without any. */
   readonly bodyBytes: number
@@ -25,8 +26,12 @@ export interface RequestOptions {
 
 type Field = readonly [name: string, value: string]
 
-function fieldsOf({ authority, bodyBytes }: RequestOptions): readonly Field[] {
-  const fields: Field[] = [
+function fieldsOf(options: RequestOptions): readonly Field[] {
+  return options.kind === 'web' ? webFields(options) : grpcFields(options)
+}
+
+function webFields({ authority, bodyBytes }: RequestOptions): readonly Field[] {
+  return [
     [':method', bodyBytes > 0 ? 'POST' : 'GET'],
     [':scheme', 'http'],
     [':authority', authority],
@@ -43,7 +48,37 @@ function fieldsOf({ authority, bodyBytes }: RequestOptions): readonly Field[] {
     ['tracestate', 'vendor=t61rcWkgMzE'],
     bodyBytes > 0 ? ['content-length', String(bodyBytes)] : ['cache-control', 'no-cache'],
   ]
-  return fields
+}
+
+/** A call of a generated client behind an interceptor for credentials and tracing. The path is the method's: it stays. */
+function grpcFields({ authority }: RequestOptions): readonly Field[] {
+  return [
+    [':method', 'POST'],
+    [':scheme', 'http'],
+    [':authority', authority],
+    [':path', '/shop.inventory.v1.Inventory/WatchStock'],
+    ['content-type', 'application/grpc+proto'],
+    ['te', 'trailers'],
+    ['user-agent', 'grpc-node-js/1.14.7'],
+    ['accept-encoding', 'identity'],
+    ['grpc-accept-encoding', 'identity,deflate,gzip'],
+    ['grpc-timeout', '29999m'],
+    ['authorization', `Bearer ${TOKEN}`],
+    ['x-request-id', '########-####-####-####-############'],
+    ['traceparent', '00-################################-00f067aa0ba902b7-01'],
+    ['tracestate', 'vendor=t61rcWkgMzE'],
+    ['x-tenant', 'eu-books'],
+  ]
+}
+
+const GRPC_PREFIX_BYTES = 5
+
+/** One uncompressed message of `bytes` altogether: a prefix that says the length, then a protobuf nobody reads. */
+export function grpcMessage(bytes: number): Buffer {
+  const message = Buffer.alloc(bytes, 0x0a)
+  message[0] = 0
+  message.writeUInt32BE(bytes - GRPC_PREFIX_BYTES, 1)
+  return message
 }
 
 /** A JSON web token of ordinary length that nobody signed. */
@@ -121,6 +156,7 @@ const STATIC_NAMES = new Map([
   ['authorization', 23],
   ['cache-control', 24],
   ['content-length', 28],
+  ['content-type', 31],
   ['cookie', 32],
   ['referer', 51],
   ['user-agent', 58],

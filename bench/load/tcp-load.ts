@@ -2,15 +2,17 @@
  * Plain TCP load: on each connection `bodyBytes` go out, as many come back, and again. The origin answers when it has
  * all of them, so both directions carry the same amount.
  */
-import { connect } from 'node:net'
-import type { Load } from './load.ts'
+import { Dialer } from './dial.ts'
+import type { Load, Slot } from './load.ts'
 
 const CHUNK_BYTES = 65_536
 const ZEROS = Buffer.alloc(CHUNK_BYTES)
 
-export const startTcpLoad: Load = ({ host, port, connections, bodyBytes }, recorder) => {
+export const startTcpLoad: Load = (options, recorder, pacing) => {
+  const { connections, bodyBytes } = options
+  const dialer = new Dialer(options)
   const sockets = Array.from({ length: connections }, () => {
-    const socket = connect({ host, port, noDelay: true })
+    const socket = dialer.dial(() => pacing.onFree(slot, performance.now()))
     let startedAtMs = 0
     let toSend = 0
     let toReceive = 0
@@ -21,20 +23,22 @@ export const startTcpLoad: Load = ({ host, port, connections, bodyBytes }, recor
         if (!socket.write(ZEROS.subarray(0, bytes))) return
       }
     }
-    const start = () => {
-      startedAtMs = performance.now()
-      toSend = bodyBytes
-      toReceive = bodyBytes
-      send()
+    const slot: Slot = {
+      start(atMs) {
+        startedAtMs = atMs
+        toSend = bodyBytes
+        toReceive = bodyBytes
+        send()
+      },
     }
-    socket.on('connect', start)
     socket.on('drain', send)
     socket.on('data', (chunk: Buffer) => {
       toReceive -= chunk.length
       if (toReceive > 0) return
       if (toReceive < 0) return void socket.destroy(new Error('more came back than was sent'))
-      recorder.success(performance.now() - startedAtMs, 2 * bodyBytes)
-      start()
+      const nowMs = performance.now()
+      recorder.success(startedAtMs, nowMs, 2 * bodyBytes)
+      pacing.onFree(slot, nowMs)
     })
     let reason = 'the connection was closed'
     socket.on('error', (error) => {
@@ -44,6 +48,7 @@ export const startTcpLoad: Load = ({ host, port, connections, bodyBytes }, recor
     return socket
   })
   return {
+    flush() {},
     stop() {
       for (const socket of sockets) socket.removeAllListeners('close').destroy()
     },

@@ -35,7 +35,7 @@ export class BenchClient {
 
   constructor(bodyBytes: number) {
     this.#bodyBytes = bodyBytes
-    this.#template = http2Request({ authority: 'web.shop.svc.cluster.local', bodyBytes })
+    this.#template = http2Request({ kind: 'web', authority: 'web.shop.svc.cluster.local', bodyBytes })
   }
 
   request(): void {
