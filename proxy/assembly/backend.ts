@@ -2,7 +2,7 @@
  * How a backend and its endpoints are made: what the environment says of every connection, what the policy says of this
  * backend, and what discovery says of this endpoint.
  */
-import type { Http2Config } from '../http/http2-config.ts'
+import { type Http2Config, meshHop } from '../http/http2-config.ts'
 import { setUserTimeout } from '../io/kernel-socket.ts'
 import { Backend } from '../outbound/backend.ts'
 import type { BalancedTarget, NewBackend } from '../outbound/backend-cache.ts'
@@ -24,6 +24,8 @@ export function backendFactory(
   const newEndpoint = (target: BalancedTarget, meta: EndpointMeta, onReady: () => void): Endpoint => {
     const isBalanced = target.kind === 'balancer'
     const isLocal = inbound.ips.has(meta.ip)
+    const isMeshed = meta.identity !== undefined && !isLocal
+    const http2 = clientHttp2(outbound.http2Client, meta.http2)
     const metrics = telemetry.endpoint(meta, isLocal, isBalanced ? target.path : undefined)
     const connector = new EndpointConnector(
       meta,
@@ -45,10 +47,7 @@ export function backendFactory(
           maxIdle: outbound.maxIdlePerEndpoint,
           idleTimeoutMs: outbound.http1PoolIdleMs,
         },
-        http2: {
-          ...clientHttp2(outbound.http2Client, meta.http2),
-          keepsHttp1Names: meta.identity !== undefined && !isLocal,
-        },
+        http2: isMeshed ? meshHop(http2) : http2,
         backoff: outbound.connectBackoff,
         onRefused: telemetry.endpointRefused(meta),
       },
@@ -57,7 +56,7 @@ export function backendFactory(
       metrics: metrics.requests,
       seedRttMs: isBalanced ? target.seedRttMs : SEED_RTT_MS,
       decayMs: isBalanced ? target.decayMs : DECAY_MS,
-      isUpgradeable: meta.identity !== undefined && meta.protocolHint === 'h2' && !isLocal,
+      isUpgradeable: isMeshed && meta.protocolHint === 'h2',
       failureAccrual: target.failureAccrual,
     }
     return new Endpoint(meta, params, onReady)

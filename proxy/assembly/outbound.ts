@@ -38,9 +38,10 @@ export function assembleOutbound(surroundings: Surroundings, control: Control): 
         maxInFlight: config.maxInFlight,
         maxConnections: config.maxConnections,
         http: {
-          http2: config.http2Server,
+          http2: { ...config.http2Server, isInformational: config.isInformational },
           maxHeadBytes: config.http2Server.maxHeaderListBytes,
           timeBounds: config.timeBounds,
+          isInformational: config.isInformational,
         },
       },
       {

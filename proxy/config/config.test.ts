@@ -235,3 +235,16 @@ test('overrides', async (t) => {
   t.same(config.control.profileSuffixes, [''])
   t.ok(config.cores >= 1)
 })
+
+test('the largest head', async (t) => {
+  const sizes = (vars: Vars) => {
+    const { inbound, outbound } = read(vars)
+    return [inbound.http2Server, inbound.http2Client, outbound.http2Server, outbound.http2Client].map(
+      ({ maxHeaderListBytes }) => maxHeaderListBytes,
+    )
+  }
+  t.same(sizes({}), [65_536, 65_536, 65_536, 65_536])
+  t.same(sizes({ MAX_HEADER_BYTES: '16384' }), [16_384, 16_384, 16_384, 16_384])
+  t.same(sizes({ MAX_HEADER_BYTES: '16384', INBOUND_SERVER_HTTP2_MAX_HEADER_LIST_SIZE: '32768' })[0], 32_768)
+  t.match(problems({ MAX_HEADER_BYTES: '1k' }), [/MAX_HEADER_BYTES: "1k" is not a whole number from 1024 to 16777216/])
+})

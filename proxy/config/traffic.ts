@@ -25,6 +25,8 @@ const DEFAULT_MAX_CONNECTIONS = 10_000
 const MAX_QUEUE = 1_000_000
 /** RFC 9113 §6.5.2. */
 const MAX_WINDOW_BYTES = 2 ** 31 - 1
+const MIN_HEADER_BYTES = 1_024
+const MAX_HEADER_BYTES = 16 * 1_048_576
 
 /** `…_EXP_BACKOFF_{MIN,MAX,JITTER}`; the two bounds only together. */
 export function readBackoff(env: Env, prefix: Prefix, fallback: BackoffParams): BackoffParams {
@@ -118,9 +120,9 @@ export function readHttp2Server(env: Env, prefix: Prefix): Http2Config {
     ),
     maxHeaderListBytes: env.integer(
       `${name}_MAX_HEADER_LIST_SIZE`,
-      DEFAULT_HTTP2.maxHeaderListBytes,
-      1_024,
-      16 * 1_048_576,
+      client.maxHeaderListBytes,
+      MIN_HEADER_BYTES,
+      MAX_HEADER_BYTES,
     ),
     keepAliveIntervalMs: hasKeepAlive ? interval : 0,
     keepAliveTimeoutMs: hasKeepAlive ? timeout : 0,
@@ -134,6 +136,12 @@ export function readHttp2Client(env: Env): Http2Config {
   const connection = 'LINKERD2_PROXY_HTTP2_INITIAL_CONNECTION_WINDOW_SIZE'
   return {
     ...DEFAULT_HTTP2,
+    maxHeaderListBytes: env.integer(
+      'LINKERD2_PROXY_MAX_HEADER_BYTES',
+      DEFAULT_HTTP2.maxHeaderListBytes,
+      MIN_HEADER_BYTES,
+      MAX_HEADER_BYTES,
+    ),
     initialStreamWindowBytes: env.integer(stream, initialStreamWindowBytes, 1, MAX_WINDOW_BYTES),
     initialConnectionWindowBytes: env.integer(connection, initialConnectionWindowBytes, 65_535, MAX_WINDOW_BYTES),
   }

@@ -47,6 +47,16 @@ export function respondError(stream: ServerStream, error: ProxyError, style: Err
   stream.sendHead(answer, true)
 }
 
+/** What a message that is no request gets, from the engine itself; `isInformational` as in `ErrorStyle`. */
+export function refusal(status: number, message: string, isInformational: boolean): Head {
+  answer.reset()
+  answer.version = Version.http11
+  answer.setStatus(status)
+  answer.add('content-length', '0')
+  if (isInformational) answer.add('l5d-proxy-error', fieldText(message))
+  return answer
+}
+
 /** Ends a response whose head is out already: gRPC gets a status, others a broken stream. */
 export function endWithError(stream: ServerStream, error: ProxyError, isGrpc: boolean): void {
   if (!isGrpc) return stream.reset(ErrorCode.internalError)
@@ -58,7 +68,7 @@ export function endWithError(stream: ServerStream, error: ProxyError, isGrpc: bo
 
 /** Text that is legal as a field value: printable ASCII, bounded. */
 function fieldText(text: string): string {
-  const printable = text.replace(/[^\x20-\x7e]+/g, ' ').trim()
+  const printable = text.replace(/ *[^\x20-\x7e]+ */g, ' ').trim()
   return printable.length > MAX_MESSAGE_CHARS ? `${printable.slice(0, MAX_MESSAGE_CHARS - 3)}...` : printable
 }
 

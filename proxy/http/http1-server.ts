@@ -9,6 +9,7 @@ import { Http1Error, parseRequestHead } from '../wire/http1-head.ts'
 import { writeResponseHead } from '../wire/http1-writer.ts'
 import { type OnRefused, type Refusal, refusalOfStatus } from '../wire/refusal.ts'
 import { held } from './chunk-pool.ts'
+import { refusal } from './error-response.ts'
 import { refuseH2c } from './hop-by-hop.ts'
 import { HTTP1_BOUNDS } from './http1-bounds.ts'
 import { Http1ServerStream } from './http1-server-stream.ts'
@@ -20,6 +21,8 @@ import type { Transport, TransportHandler } from './transport.ts'
 
 export interface Http1ServerConfig {
   readonly maxHeadBytes: number
+  /** Whether clients may read in `l5d-proxy-error` why they are refused. */
+  readonly isInformational?: boolean
 }
 
 export interface Http1ServerOwner {
@@ -278,10 +281,8 @@ export class Http1ServerConnection implements TransportHandler {
 
   #refuse(error: Http1Error, reason: Refusal = refusalOfStatus(error.status)): void {
     if (this.#stream === undefined || !this.#stream.hasResponse) {
-      const head = new Head()
-      head.setStatus(error.status)
-      head.add('content-length', '0')
-      writeResponseHead(this.transport, head, { version: Version.http11, connection: 'close', isChunked: false })
+      const answer = refusal(error.status, error.message, this.#config.isInformational === true)
+      writeResponseHead(this.transport, answer, { version: Version.http11, connection: 'close', isChunked: false })
       this.transport.flushSoon()
     }
     this.#fail(ErrorCode.protocolError, 'protocol', error.message)

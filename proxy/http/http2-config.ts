@@ -9,6 +9,8 @@ export interface Http2Config {
   readonly maxHeaderListBytes: number
   /** The peer is a proxy of the mesh: names of HTTP/1 fields keep their case if it says the same (wire/http1-names.ts). */
   readonly keepsHttp1Names: boolean
+  /** Whether clients may read in `l5d-proxy-error` why a head is refused. */
+  readonly isInformational: boolean
   /** Time between keep-alive PINGs and until an answer is due; 0 sends none. */
   readonly keepAliveIntervalMs: number
   readonly keepAliveTimeoutMs: number
@@ -20,8 +22,17 @@ export const DEFAULT_HTTP2: Http2Config = {
   maxConcurrentStreams: 1_000,
   maxHeaderListBytes: 65_536,
   keepsHttp1Names: false,
+  isInformational: false,
   keepAliveIntervalMs: 0,
   keepAliveTimeoutMs: 0,
+}
+
+/** What a head may grow by between two proxies: fields they add, and 32 bytes for each where HTTP/1 counted 4. */
+export const HOP_HEADER_BYTES = 16_384
+
+/** The side of a connection whose other end is a proxy of the mesh. */
+export function meshHop(config: Http2Config): Http2Config {
+  return { ...config, keepsHttp1Names: true, maxHeaderListBytes: config.maxHeaderListBytes + HOP_HEADER_BYTES }
 }
 
 /**

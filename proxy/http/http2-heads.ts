@@ -9,6 +9,7 @@ import { Head } from '../wire/head.ts'
 import { HpackDecoder } from '../wire/hpack-decoder.ts'
 import { restoreNames } from '../wire/http1-names.ts'
 import type { MessageKind } from '../wire/message-check.ts'
+import { refusal } from './error-response.ts'
 import { HTTP2_BOUNDS } from './http2-config.ts'
 import type { Http2Session } from './http2-session.ts'
 import { announceNoTable } from './http2-settings.ts'
@@ -32,10 +33,6 @@ const PRIORITY_BYTES = 5
  * for the process is enough, and a connection without traffic owns no head.
  */
 const received = new Head()
-
-const tooLarge = new Head()
-tooLarge.setStatus(431)
-tooLarge.add('content-length', '0')
 
 export class HeadReceiver {
   readonly #session: Http2Session
@@ -190,13 +187,13 @@ export class HeadReceiver {
   #refuse(streamId: number, endStream: boolean): void {
     const session = this.#session
     const problem = received.malformed ?? `content-length ${received.contentLength} without content (RFC 9113 §8.1.1)`
-    if (received.listBytes <= session.config.maxHeaderListBytes) {
+    if (!received.isTooLarge) {
       session.refuse('malformed', `stream ${streamId}: ${problem}`)
       session.sendReset(streamId, ErrorCode.protocolError)
       return session.countReset()
     }
     session.refuse('head_too_large', `stream ${streamId}: ${problem}`)
-    session.sender.sendBlock(streamId, tooLarge, true)
+    session.sender.sendBlock(streamId, refusal(431, problem, session.config.isInformational), true)
     if (!endStream) session.sendReset(streamId, ErrorCode.noError)
     session.countReset(HTTP2_BOUNDS.resetsPerLargeHead)
   }

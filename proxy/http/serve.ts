@@ -12,6 +12,8 @@ export interface HttpServerConfig {
   readonly maxHeadBytes: number
   /** How long a peer may take. */
   readonly timeBounds?: TimeBounds
+  /** As in `ErrorStyle`, for what is refused before it is a request. */
+  readonly isInformational?: boolean
 }
 
 /** A connection being served, as its owner keeps track of it for draining. */

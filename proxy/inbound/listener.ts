@@ -3,6 +3,7 @@
  * policy does not say it, and hands over to HTTP or to raw bytes.
  */
 import { createServer, type Server, type Socket } from 'node:net'
+import { HOP_HEADER_BYTES, meshHop } from '../http/http2-config.ts'
 import { CROWDED_SHARE } from '../http/patience.ts'
 import { type HttpServerConfig, type ServedConnection, serveHttp } from '../http/serve.ts'
 import { HandshakeLimit, type TlsAcceptor } from '../io/handshake-gate.ts'
@@ -76,7 +77,7 @@ export class InboundListener {
   constructor(config: InboundListenerConfig, deps: InboundDeps) {
     this.#config = config
     this.#deps = deps
-    this.#meshHttp = { ...config.http, http2: { ...config.http.http2, keepsHttp1Names: true } }
+    this.#meshHttp = meshHttp(config.http)
     this.#inFlight = { count: 0, max: config.maxInFlight }
     this.#direct = new DirectConnections(config, deps, {
       forward: (socket, accepted) => forward(socket, accepted, deps),
@@ -288,6 +289,19 @@ export class InboundListener {
 /** For log lines; an address is only rendered for those. */
 function whereOf({ ip, port }: Address, remoteIp: Ip): () => string {
   return () => `${ip}:${port} from ${ipText(remoteIp)}`
+}
+
+/**
+ * Serving a proxy of the mesh: it may learn why it is refused, and what it has let pass does not fail here by what it added
+ * or by how HTTP/2 counts.
+ */
+function meshHttp(config: HttpServerConfig): HttpServerConfig {
+  return {
+    ...config,
+    maxHeadBytes: config.maxHeadBytes + HOP_HEADER_BYTES,
+    isInformational: true,
+    http2: meshHop({ ...config.http2, isInformational: true }),
+  }
 }
 
 function decided<T extends string>(result: T | 'partial'): Exclude<T, 'partial'> | undefined {

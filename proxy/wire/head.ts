@@ -91,6 +91,8 @@ export class Head {
   namesRow = -1
   /** HTTP/2: why the message must be refused (RFC 9113 §8.1.1); `undefined` when it is well-formed. */
   malformed: string | undefined = undefined
+  /** HTTP/2: `malformed` because of its size alone; its fields were not kept. */
+  isTooLarge = false
 
   /** Empties the head for its next message; keeps the memory. */
   reset(): void {
@@ -113,6 +115,7 @@ export class Head {
     this.upgradeEnd = 0
     this.namesRow = -1
     this.malformed = undefined
+    this.isTooLarge = false
   }
 
   /** Makes room for `bytes` more bytes behind `end`. */
@@ -295,6 +298,7 @@ export class Head {
     this.upgradeEnd = other.upgradeEnd
     this.namesRow = other.namesRow
     this.malformed = other.malformed
+    this.isTooLarge = other.isTooLarge
   }
 }
 

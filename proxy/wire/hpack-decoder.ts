@@ -27,6 +27,8 @@ const FORBIDDEN = new Uint8Array(TOKEN_NAME_LENGTHS.length)
 FORBIDDEN[token(':path')] = STEP_NOT_TARGET
 FORBIDDEN[token(':authority')] = STEP_NOT_AUTHORITY
 const HUFFMAN_BIT = 0x80
+/** Of a name, in an error. */
+const MAX_SHOWN_CHARS = 64
 
 export class HpackDecoder {
   readonly #table: DynamicTable
@@ -113,11 +115,9 @@ export class HpackDecoder {
     const place = head.count
     const size = memo.sizeAt(place)
     head.listBytes += size
-    if (head.listBytes > this.#maxListBytes) {
-      this.#tooLarge(head)
-      return
-    }
-    this.#checkRegular(head, memo.repeat(head, place, encodedStart))
+    const index = memo.repeat(head, place, encodedStart)
+    if (head.listBytes > this.#maxListBytes) this.#tooLarge(head, head.nameAt(index))
+    else this.#checkRegular(head, index)
   }
 
   #indexed(head: Head, index: number, encodedStart: number): void {
@@ -138,7 +138,7 @@ export class HpackDecoder {
   /** A field of the dynamic table: other connections have other tables, so it has no encoded form to pass on. */
   #dynamic(head: Head, entry: DynamicEntry): void {
     if (head.listBytes + entry.name.length + entry.value.length > this.#maxListBytes) {
-      this.#tooLarge(head)
+      this.#tooLarge(head, entry.name.toString('latin1'))
       return
     }
     this.#appendName(head, entry)
@@ -272,7 +272,8 @@ export class HpackDecoder {
     const nameLength = known === OTHER ? nameEnd - nameStart : TOKEN_NAME_LENGTHS[known]!
     head.listBytes += nameLength + decodedLength + FIELD_OVERHEAD_BYTES
     if (head.listBytes > this.#maxListBytes) {
-      this.#tooLarge(head)
+      const name = known === OTHER ? head.bytes.toString('latin1', nameStart, nameEnd) : TOKEN_NAMES[known]!
+      this.#tooLarge(head, name)
       return
     }
     const index = head.push(known, nameStart, nameEnd, valueStart, valueEnd, flags, encodedStart, encodedEnd)
@@ -292,12 +293,13 @@ export class HpackDecoder {
   }
 
   /** From here on only the table matters: fields are read but not kept. */
-  #tooLarge(head: Head): void {
+  #tooLarge(head: Head, name: string): void {
     head.listBytes = this.#maxListBytes + 1
     // The block stays: names not read yet are ranges of it.
     head.end = this.#blockBytes
     head.count = 0
-    malformed(head, `the field list is larger than ${this.#maxListBytes} bytes`)
+    head.isTooLarge = true
+    head.malformed ??= `the field list is larger than ${this.#maxListBytes} bytes (RFC 9113 §6.5.2); ${name.slice(0, MAX_SHOWN_CHARS)} crossed that limit`
   }
 
   #insert(head: Head, buf: Uint8Array, from: number, to: number, isCoded: boolean): void {

@@ -16,6 +16,8 @@ export { Http1Error } from './http1-error.ts'
 
 export const MAX_HEAD_BYTES = 64 * 1024
 export const MAX_FIELDS = 256
+/** Of a name, in an error. */
+const MAX_SHOWN_CHARS = 64
 
 const METHOD = token(':method')
 const SCHEME = token(':scheme')
@@ -46,19 +48,19 @@ export function parseRequestHead(
   maxHeadBytes = MAX_HEAD_BYTES,
   seenBytes = 0,
 ): number {
-  if (seenBytes > 0 && !hasHeadEnd(buf, start + seenBytes, start, end)) return incomplete(start, end, maxHeadBytes)
+  if (seenBytes > 0 && !hasHeadEnd(buf, start + seenBytes, start, end)) return incomplete(buf, start, end, maxHeadBytes)
   // RFC 9112 §2.2: one empty line in front of a request is ignored; some clients end a body with one too many.
   const base = buf[start] === CR && start < end ? start + 2 : start
-  if (base >= end) return incomplete(start, end, maxHeadBytes)
+  if (base >= end) return incomplete(buf, start, end, maxHeadBytes)
   if (base > start && buf[start + 1] !== LF) throw badRequest('CR without LF (RFC 9112 §2.2)')
   head.reset()
   head.encoding = Encoding.http1
   notes.begin(400)
   const fieldsStart = readRequestLine(head, buf, base, end)
-  if (fieldsStart === INCOMPLETE) return incomplete(start, end, maxHeadBytes)
+  if (fieldsStart === INCOMPLETE) return incomplete(buf, start, end, maxHeadBytes)
   const next = readFields(head, buf, fieldsStart, end, base, 400)
-  if (next === INCOMPLETE) return incomplete(start, end, maxHeadBytes)
-  if (next - start > maxHeadBytes) throw tooLarge(maxHeadBytes)
+  if (next === INCOMPLETE) return incomplete(buf, start, end, maxHeadBytes)
+  if (next - start > maxHeadBytes) throw tooLarge(buf, start, maxHeadBytes)
   notes.decide(head, base, true)
   takeBytes(head, buf, base, next)
   if (notes.hostStart === -1 && head.version === Version.http11) throw badRequest('no Host field (RFC 9112 §3.2)')
@@ -84,15 +86,16 @@ export function parseResponseHead(
   maxHeadBytes = MAX_HEAD_BYTES,
   seenBytes = 0,
 ): number {
-  if (seenBytes > 0 && !hasHeadEnd(buf, start + seenBytes, start, end)) return incomplete(start, end, maxHeadBytes, 502)
+  if (seenBytes > 0 && !hasHeadEnd(buf, start + seenBytes, start, end))
+    return incomplete(buf, start, end, maxHeadBytes, 502)
   head.reset()
   head.encoding = Encoding.http1
   notes.begin(502)
   const fieldsStart = readStatusLine(head, buf, start, end)
-  if (fieldsStart === INCOMPLETE) return incomplete(start, end, maxHeadBytes, 502)
+  if (fieldsStart === INCOMPLETE) return incomplete(buf, start, end, maxHeadBytes, 502)
   const next = readFields(head, buf, fieldsStart, end, start, 502)
-  if (next === INCOMPLETE) return incomplete(start, end, maxHeadBytes, 502)
-  if (next - start > maxHeadBytes) throw tooLarge(maxHeadBytes, 502)
+  if (next === INCOMPLETE) return incomplete(buf, start, end, maxHeadBytes, 502)
+  if (next - start > maxHeadBytes) throw tooLarge(buf, start, maxHeadBytes, 502)
   notes.decide(head, start, false)
   takeBytes(head, buf, start, next)
   return next
@@ -204,7 +207,10 @@ function readFields(head: Head, buf: Uint8Array, at: number, end: number, base: 
     const valueEnd = trimSpace(buf, valueStart, at)
     at += 2
     if (head.count - first >= MAX_FIELDS)
-      throw new Http1Error(blame === 400 ? 431 : 502, `more than ${MAX_FIELDS} fields`)
+      throw new Http1Error(
+        blame === 400 ? 431 : 502,
+        `the head has more than ${MAX_FIELDS} fields; ${shownName(buf, nameStart, nameEnd)} crossed that limit`,
+      )
     const known = tokenOfAnyCase(buf, nameStart, nameEnd)
     const index = head.push(
       known,
@@ -242,13 +248,27 @@ function hasHeadEnd(buf: Uint8Array, from: number, start: number, end: number): 
 
 // ── Errors ──
 
-function incomplete(start: number, end: number, maxHeadBytes: number, blame: 400 | 502 = 400): number {
-  if (end - start >= maxHeadBytes) throw tooLarge(maxHeadBytes, blame)
+function incomplete(buf: Uint8Array, start: number, end: number, maxHeadBytes: number, blame: 400 | 502 = 400): number {
+  if (end - start >= maxHeadBytes) throw tooLarge(buf, start, maxHeadBytes, blame)
   return INCOMPLETE
 }
 
-function tooLarge(maxHeadBytes: number, blame: 400 | 502 = 400): Http1Error {
-  return new Http1Error(blame === 400 ? 431 : 502, `the head is larger than ${maxHeadBytes} bytes`)
+function tooLarge(buf: Uint8Array, start: number, maxHeadBytes: number, blame: 400 | 502 = 400): Http1Error {
+  const place = lineAt(buf, start, Math.min(start + maxHeadBytes, buf.length))
+  return new Http1Error(
+    blame === 400 ? 431 : 502,
+    `the head is larger than ${maxHeadBytes} bytes; ${place} crossed that limit`,
+  )
+}
+
+/** The line with the byte at `limit`, or the last one before the head's end, in a head that begins at `start`. */
+function lineAt(buf: Uint8Array, start: number, limit: number): string {
+  let lineStart = limit
+  while (lineStart > start && (buf[lineStart - 1] !== LF || TOKEN_CHAR[buf[lineStart]!] === 0)) lineStart--
+  if (lineStart === start) return 'its first line'
+  let at = lineStart
+  while (at < buf.length && TOKEN_CHAR[buf[at]!] !== 0) at++
+  return shownName(buf, lineStart, at)
 }
 
 function versionError(blame: 400 | 502): Http1Error {
@@ -267,11 +287,15 @@ function badResponse(message: string): Http1Error {
 function nameError(buf: Uint8Array, start: number, at: number, blame: 400 | 502): Http1Error {
   if (at === start && (buf[at] === SPACE || buf[at] === 0x09))
     return new Http1Error(blame, 'a folded line (RFC 9112 §5.2)')
-  const name = Buffer.from(buf.subarray(start, at)).toString('latin1').slice(0, 64)
+  const name = shownName(buf, start, at)
   return new Http1Error(blame, `no colon behind the field name "${name}" (RFC 9112 §5.1)`)
 }
 
 function valueError(buf: Uint8Array, start: number, end: number, blame: 400 | 502): Http1Error {
-  const name = Buffer.from(buf.subarray(start, end)).toString('latin1').slice(0, 64)
+  const name = shownName(buf, start, end)
   return new Http1Error(blame, `the value of ${name} has an illegal character or does not end with CR LF (RFC 9112 §5)`)
+}
+
+function shownName(buf: Uint8Array, start: number, end: number): string {
+  return Buffer.from(buf.subarray(start, Math.min(end, start + MAX_SHOWN_CHARS))).toString('latin1')
 }

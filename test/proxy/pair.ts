@@ -6,7 +6,7 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server } from 'node:net'
 import type { SecureContext } from 'node:tls'
 import type { Discovery } from '../../proxy/discovery/discovery.ts'
-import { DEFAULT_HTTP2, type Http2Config } from '../../proxy/http/http2-config.ts'
+import { DEFAULT_HTTP2, type Http2Config, meshHop } from '../../proxy/http/http2-config.ts'
 import { DEFAULT_TIME_BOUNDS, type TimeBounds } from '../../proxy/http/patience.ts'
 import { AppConnector } from '../../proxy/inbound/app-connector.ts'
 import { InboundListener, type InboundTelemetry } from '../../proxy/inbound/listener.ts'
@@ -95,10 +95,14 @@ export async function startPair(options: PairOptions): Promise<Pair> {
   const counts = new Counts()
   const isMeshed = options.isMeshed ?? true
   const http2 = { ...DEFAULT_HTTP2, ...options.http2 }
-  const http = { http2, maxHeadBytes: 65_536, timeBounds: { ...DEFAULT_TIME_BOUNDS, ...options.timeBounds } }
+  const http = {
+    http2,
+    maxHeadBytes: http2.maxHeaderListBytes,
+    timeBounds: { ...DEFAULT_TIME_BOUNDS, ...options.timeBounds },
+  }
   const refusals = { inbound: refusalsTo(counts.inboundRefusals), outbound: refusalsTo(counts.outboundRefusals) }
   const clients = {
-    http1: { maxHeadBytes: 65_536, maxIdle: 100, idleTimeoutMs: 3_000 },
+    http1: { maxHeadBytes: http2.maxHeaderListBytes, maxIdle: 100, idleTimeoutMs: 3_000 },
     http2,
     backoff: { minMs: 20, maxMs: 1_000, jitter: 0.1 },
   }
@@ -216,7 +220,7 @@ export async function startPair(options: PairOptions): Promise<Pair> {
               noTcp,
               () => {},
             ),
-            http: { ...clients, http2: { ...http2, keepsHttp1Names: isMeshed } },
+            http: { ...clients, http2: isMeshed ? meshHop(http2) : http2 },
             nowMs,
             random: Math.random,
             metrics: noMetrics,
@@ -269,7 +273,7 @@ export async function startPair(options: PairOptions): Promise<Pair> {
       isInformational: true,
       maxInFlight: 100_000,
       maxConnections: options.maxConnections ?? 10_000,
-      http,
+      http: { ...http, http2: { ...http2, isInformational: true }, isInformational: true },
     },
     {
       originalDestination: () => ({ ip: '127.0.0.1', port: options.appPorts[0] ?? 9 }),
