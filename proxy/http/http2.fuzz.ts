@@ -1,15 +1,18 @@
 /**
- * HTTP/2 frames at random against a server and a client. Whatever comes, a connection answers with frames or ends with
- * GOAWAY; nothing else is thrown. Its own promises hold all the time: it sends no more than the windows it was given, opens
- * no window beyond 2^31-1, calls no handler behind a reset or an end, and forgets every stream when it is over.
+ * HTTP/2 frames in sequence against a server and a client, with an application behind that does what it may at any time.
+ *
+ * Whatever comes, a connection answers with frames or ends with GOAWAY; nothing else is thrown. Its promises hold all the
+ * time: it sends no more than the windows it was given, opens no window beyond 2^31-1, keeps no more than its bounds, tells
+ * every handler of exactly one end, writes nothing behind its end, and forgets every stream when it is over.
  */
 import { equal, ok } from 'node:assert/strict'
+import { below, mutateList, pick, textOf } from '../../test/fuzz/draw.ts'
+import { fuzzer, type Random } from '../../test/fuzz/fuzzer.ts'
 import { u24, u31, u32 } from '../wire/bytes.ts'
 import { ErrorCode } from '../wire/connection-error.ts'
 import { CLIENT_PREFACE, Flag, FrameType, Setting } from '../wire/frame.ts'
 import { Head } from '../wire/head.ts'
-import { below, pick } from '../wire/seeded-random.ts'
-import { DEFAULT_HTTP2, MAX_FRAME_BYTES } from './http2-config.ts'
+import { DEFAULT_HTTP2, HTTP2_BOUNDS, MAX_FRAME_BYTES } from './http2-config.ts'
 import { Http2Connection } from './http2-connection.ts'
 import type { Http2Stream } from './http2-stream.ts'
 import { MemoryTransport } from './memory-transport.ts'
@@ -32,6 +35,18 @@ import {
   windowUpdate,
 } from './test-frames.ts'
 
+/** What happens next: its name, and numbers that choose streams, sizes and variants. */
+type Step = readonly [what: string, a: number, b: number, c: number]
+
+type Input = {
+  readonly role: 'server' | 'client'
+  /** Reads are cut into pieces of at most this many bytes. */
+  readonly pieceBytes: number
+  /** Of so many pieces of content the handler keeps one unconsumed. */
+  readonly keepsEvery: number
+  readonly steps: readonly Step[]
+}
+
 const MAX_STEPS = 60
 const MAX_WINDOW_BYTES = 0x7fff_ffff
 const CONFIG = {
@@ -40,6 +55,8 @@ const CONFIG = {
   initialConnectionWindowBytes: 80_000,
   maxConcurrentStreams: 5,
   maxHeaderListBytes: 2_000,
+  keepAliveIntervalMs: 10_000,
+  keepAliveTimeoutMs: 5_000,
 }
 const RESPONSE: Fields = [[':status', '200']]
 const HEADS: readonly Fields[] = [
@@ -53,15 +70,104 @@ const HEADS: readonly Fields[] = [
   [...RESPONSE, ['content-length', '10']],
   [...GET, ['connection', 'close']],
   [...GET, ['x-large', 'x'.repeat(3_000)]],
+  [[':method', 'HEAD'], ...GET.slice(1)],
+  [
+    [':method', 'CONNECT'],
+    [':authority', 'a:1'],
+  ],
+  [...GET.slice(0, 3)],
+  [...GET, ['Upper', 'x']],
+  [
+    [':status', '200'],
+    [':status', '200'],
+  ],
 ]
+const BYTES = [0, 1, 10, 100, 1_000, 2_000, 5_001, 16_384, 20_000, 70_000]
+const INCREMENTS = [1, 100, 1_000, 100_000, MAX_WINDOW_BYTES, 0]
+const SETTINGS: readonly (readonly [number, number])[] = [
+  [Setting.initialWindowSize, 0],
+  [Setting.initialWindowSize, 10],
+  [Setting.initialWindowSize, 65_535],
+  [Setting.initialWindowSize, 1_000_000],
+  [Setting.initialWindowSize, MAX_WINDOW_BYTES],
+  [Setting.maxConcurrentStreams, 0],
+  [Setting.maxConcurrentStreams, 100],
+  [Setting.headerTableSize, 0],
+  [Setting.headerTableSize, 4_096],
+  [Setting.maxFrameSize, 16_384],
+  [Setting.enablePush, 0],
+  [0xff, 7],
+]
+const CODES = [ErrorCode.cancel, ErrorCode.refusedStream, ErrorCode.noError, 99]
 
-export function fuzz(random: () => number, iterations: number): void {
-  for (let round = 0; round < iterations; round++) new Round(random).run(random() < 0.6)
+/** Steps by how often they are drawn. Mostly right, for streams that mostly exist: a connection error ends what can be found. */
+const WEIGHTS: readonly (readonly [what: string, weight: number])[] = [
+  ['request', 12],
+  ['open', 8],
+  ['reply', 6],
+  ['send', 8],
+  ['send-trailers', 2],
+  ['inform', 2],
+  ['reset', 2],
+  ['consume', 4],
+  ['writable', 3],
+  ['shutdown', 0.5],
+  ['tick', 1],
+  ['head', 6],
+  ['trailers', 2],
+  ['data', 10],
+  ['padded', 3],
+  ['window', 4],
+  ['connection-window', 4],
+  ['peer-reset', 3],
+  ['settings', 3],
+  ['ack', 1],
+  ['ping', 1],
+  ['goaway', 0.3],
+  ['priority', 1],
+  ['noise', 0.6],
+  ['bytes', 0.1],
+]
+const TOTAL_WEIGHT = WEIGHTS.reduce((sum, [, weight]) => sum + weight, 0)
+
+export const http2Fuzzer = fuzzer<Input>({
+  name: 'http2',
+  checks:
+    'HTTP/2 frames and application calls in any order, both roles: no other error, no window, bound or promise broken',
+  cases: 3_000,
+  generate: (random) => ({
+    role: random() < 0.6 ? 'server' : 'client',
+    pieceBytes: pick(random, [1, 9, 300, 100_000]),
+    keepsEvery: pick(random, [1, 2, 3, 1_000]),
+    steps: Array.from({ length: below(random, MAX_STEPS) }, () => drawStep(random)),
+  }),
+  mutate: (random, input) => ({
+    ...input,
+    steps: mutateList(
+      random,
+      input.steps,
+      () => drawStep(random),
+      ([what]) => [what, ...drawStep(random).slice(1)] as unknown as Step,
+    ),
+  }),
+  run: (input) => new Round(input).run(),
+})
+
+function drawStep(random: Random): Step {
+  let at = random() * TOTAL_WEIGHT
+  const [what] =
+    WEIGHTS.find(([, weight]) => {
+      at -= weight
+      return at < 0
+    }) ?? WEIGHTS[0]!
+  return [what, below(random, 100), below(random, 100), below(random, 100)]
 }
 
 class Round {
-  readonly #random: () => number
+  readonly #input: Input
+  readonly #isServer: boolean
   readonly #transport = new MemoryTransport()
+  readonly #connection: Http2Connection
   readonly #streams: Http2Stream[] = []
   /** Streams whose handler must not be called any more. */
   readonly #over = new Set<Http2Stream>()
@@ -71,16 +177,18 @@ class Round {
   #initialWindow = 65_535
   /** What the connection allows the peer to send. */
   #peerWindow = 65_535
+  /** An error was told by GOAWAY. */
   #isGone = false
+  #isEnded = false
   #closes = 0
+  #pieces = 0
+  #nowMs = 0
   /** The id of the next request a client sends. */
   #nextId = 1
 
-  constructor(random: () => number) {
-    this.#random = random
-  }
-
-  run(isServer: boolean): void {
+  constructor(input: Input) {
+    this.#input = input
+    this.#isServer = input.role === 'server'
     const owner = {
       onDraining() {},
       onCapacity() {},
@@ -88,50 +196,95 @@ class Round {
       onRefused() {},
       onClosed: () => void this.#closes++,
     }
-    const connection = isServer
-      ? new Http2Connection(this.#transport, CONFIG, owner, (_head, _end, stream) => this.#adopt(stream as Http2Stream))
+    this.#connection = this.#isServer
+      ? new Http2Connection(this.#transport, CONFIG, owner, (_head, endStream, stream) =>
+          this.#adopt(stream as Http2Stream, endStream),
+        )
       : new Http2Connection(this.#transport, CONFIG, owner)
-    this.#feed(isServer ? clientStart : settings())
-    const steps = below(this.#random, MAX_STEPS)
-    for (let step = 0; step < steps; step++) {
-      if (!isServer && connection.canOpen && this.#random() < 0.3) this.#open(connection)
-      if (this.#random() < 0.5) this.#act(isServer)
-      else this.#feed(this.#frame(isServer))
-      if (this.#random() < 0.05) this.#drain()
-      if (this.#random() < 0.02) connection.shutdown()
+  }
+
+  run(): void {
+    const connection = this.#connection
+    this.#feed(this.#isServer ? clientStart : settings())
+    this.#check()
+    for (const step of this.#input.steps) {
+      this.#take(step)
       this.#check()
     }
     this.#transport.handler.onClose(undefined)
     equal(connection.streamCount, 0, 'streams are forgotten')
     equal(this.#closes, 1, 'the owner hears of the end once')
-    for (const stream of this.#streams) stream.consumed(MAX_WINDOW_BYTES)
-    for (const stream of this.#streams) stream.reset(ErrorCode.cancel)
+    for (const stream of this.#streams) ok(this.#over.has(stream), 'every handler hears of an end')
+    for (const stream of this.#streams) {
+      stream.sendData(Buffer.alloc(10), 0, 10, true)
+      stream.consumed(MAX_WINDOW_BYTES)
+      stream.reset(ErrorCode.cancel)
+    }
     equal(connection.retainedBytes, 0, 'nothing stays counted')
+    equal(this.#transport.take().length, 0, 'nothing is written behind the end')
   }
 
-  // ── The application behind the connection ──
-
-  #open(connection: Http2Connection): void {
-    const stream = connection.openStream()
-    stream.handler = this.#adopt(stream)
-    if (this.#random() < 0.1) return this.#reset(stream)
-    stream.sendHead(headOf(pick(this.#random, [GET, POST])), this.#random() < 0.5)
+  #take([what, a, b, c]: Step): void {
+    const connection = this.#connection
+    const stream = this.#streams.length === 0 ? undefined : this.#streams[a % this.#streams.length]
+    switch (what) {
+      // ── The application behind the connection ──
+      case 'open':
+        return this.#isServer || !connection.canOpen ? undefined : this.#open(b, c)
+      case 'reply':
+        return this.#isServer ? stream?.sendHead(headOf(RESPONSE), b % 5 === 0) : undefined
+      case 'inform':
+        return this.#isServer ? stream?.sendInformational(headOf([[':status', '103']])) : undefined
+      case 'send': {
+        const bytes = BYTES[b % BYTES.length]!
+        return void stream?.sendData(Buffer.alloc(bytes), 0, bytes, c % 5 === 0)
+      }
+      case 'send-trailers':
+        return stream?.sendTrailers(headOf([['x-sum', '1']]))
+      case 'reset':
+        return stream === undefined ? undefined : this.#reset(stream)
+      case 'consume':
+        return stream?.consumed(b * 100)
+      case 'writable':
+        this.#transport.isWritable = !this.#transport.isWritable
+        if (this.#transport.isWritable) this.#transport.handler.onDrain()
+        return
+      case 'shutdown':
+        return connection.shutdown()
+      case 'tick':
+        this.#nowMs += b * 100
+        return connection.tick(this.#nowMs)
+      default:
+        return this.#feed(this.#frame(what, a, b, c))
+    }
   }
 
-  #adopt(stream: Http2Stream): RequestHandler & ResponseHandler {
+  // ── The application ──
+
+  #open(b: number, c: number): void {
+    const stream = this.#connection.openStream()
+    stream.handler = this.#adopt(stream, false)
+    if (b % 10 === 0) return this.#reset(stream)
+    stream.sendHead(headOf(c % 2 === 0 ? GET : POST), b % 2 === 0)
+  }
+
+  #adopt(stream: Http2Stream, endStream: boolean): RequestHandler & ResponseHandler {
     this.#streams.push(stream)
-    const hear = (endStream = false): void => {
+    ok(this.#closes === 0, 'no stream behind the end of the connection')
+    const hear = (isEnd = false): void => {
       ok(!this.#over.has(stream), 'no handler is called behind the end')
-      if (endStream) this.#over.add(stream)
+      if (isEnd) this.#over.add(stream)
     }
-    const onData = (_buf: Uint8Array, start: number, end: number, endStream: boolean): void => {
-      hear(endStream)
-      if (this.#random() < 0.7) stream.consumed(end - start)
+    hear(endStream)
+    const onData = (_buf: Uint8Array, start: number, end: number, isEnd: boolean): void => {
+      hear(isEnd)
+      if (++this.#pieces % this.#input.keepsEvery !== 0) stream.consumed(end - start)
     }
+    let resets = 0
     const onReset = (): void => {
-      // What was received has ended, but what is sent may still fail.
-      this.#over.delete(stream)
-      hear(true)
+      // What was received may have ended, and what is sent still fail; but only once.
+      equal(++resets, 1, 'one reset')
+      this.#over.add(stream)
     }
     return {
       onRequestData: onData,
@@ -141,32 +294,9 @@ class Round {
       onRequestReset: onReset,
       onResponseReset: onReset,
       onInformational: () => hear(),
-      onResponseHead: (_head, endStream) => hear(endStream),
+      onResponseHead: (_head, isEnd) => hear(isEnd),
       onResponseSent() {},
       onRequestSent() {},
-    }
-  }
-
-  /** Something an assembly may do with a stream, in any order. */
-  #act(isServer: boolean): void {
-    if (this.#streams.length === 0) return
-    const stream = pick(this.#random, this.#streams)
-    switch (below(this.#random, isServer ? 7 : 5)) {
-      case 0:
-        return this.#reset(stream)
-      case 1:
-        return stream.consumed(below(this.#random, 10_000))
-      case 2:
-        return void stream.sendTrailers(headOf([['x-sum', '1']]))
-      case 3:
-      case 4: {
-        const bytes = pick(this.#random, [0, 1, 100, 20_000, 70_000])
-        return void stream.sendData(Buffer.alloc(bytes), 0, bytes, this.#random() < 0.2)
-      }
-      case 5:
-        return stream.sendInformational(headOf([[':status', '103']]))
-      default:
-        return stream.sendHead(headOf(RESPONSE), this.#random() < 0.2)
     }
   }
 
@@ -175,18 +305,12 @@ class Round {
     this.#over.add(stream)
   }
 
-  #drain(): void {
-    this.#transport.isWritable = !this.#transport.isWritable
-    if (this.#transport.isWritable) this.#transport.handler.onDrain()
-  }
-
   // ── The peer ──
 
   #feed(bytes: Buffer): void {
-    if (this.#isGone) return
-    let at = 0
-    while (at < bytes.length) {
-      const end = Math.min(bytes.length, at + 1 + below(this.#random, 300))
+    if (this.#transport.isDestroyed) return
+    for (let at = 0; at < bytes.length; ) {
+      const end = Math.min(bytes.length, at + Math.max(1, this.#input.pieceBytes))
       const piece = Buffer.from(bytes.subarray(at, end))
       this.#transport.handler.onBytes(piece, 0, piece.length)
       piece.fill(0xee)
@@ -194,78 +318,90 @@ class Round {
     }
   }
 
-  /** A frame that is mostly right, for a stream that mostly exists: a connection error ends what can be found. */
-  #frame(isServer: boolean): Buffer {
-    const random = this.#random
-    if (random() < 0.02) return this.#noise()
-    if (isServer && (this.#nextId === 1 || random() < 0.2)) return this.#newRequest()
-    const id = this.#knownId()
-    if (id === 0) return ping()
-    const ends = random() < 0.2 ? 'end' : 'more'
-    switch (below(random, 12)) {
-      case 0:
-        return isServer ? headers(id, [['x-sum', '1']], random() < 0.9 ? 'end' : 'more') : headers(id, RESPONSE, ends)
-      case 1:
-      case 2:
-      case 3:
-        return data(id, pick(random, [0, 1, 10, 1_000, 2_000]), ends)
-      case 4:
-        return padded(id, below(random, 100), below(random, 256), ends)
-      case 5: {
-        const increment = pick(random, [1, 100, 100_000, MAX_WINDOW_BYTES, 0])
-        this.#sendWindows.set(id, (this.#sendWindows.get(id) ?? this.#initialWindow) + increment)
-        return windowUpdate(id, increment)
-      }
-      case 6: {
-        const increment = pick(random, [1, 1_000, 100_000])
+  #frame(what: string, a: number, b: number, c: number): Buffer {
+    const isServer = this.#isServer
+    if (what === 'request') return isServer ? this.#request(a, b, c) : ping()
+    if (what === 'bytes')
+      return Buffer.from(
+        textOf(() => a / 100, 1 + b, 256),
+        'latin1',
+      )
+    if (what === 'noise') return noise(a, b, c)
+    const id = this.#knownId(a)
+    const ends = b % 5 === 0 ? 'end' : 'more'
+    switch (what) {
+      case 'connection-window': {
+        const increment = INCREMENTS[b % 4]!
         this.#connectionWindow += increment
         return windowUpdate(0, increment)
       }
-      case 7:
-        return rstStream(id, pick(random, [ErrorCode.cancel, ErrorCode.refusedStream, 99]))
-      case 8: {
-        const value = pick(random, [0, 10, 1_000, 65_535, 1_000_000])
-        for (const [known, window] of this.#sendWindows)
-          this.#sendWindows.set(known, window + value - this.#initialWindow)
-        this.#initialWindow = value
-        return settings([[Setting.initialWindowSize, value]])
+      case 'settings': {
+        const setting = SETTINGS[b % SETTINGS.length]!
+        if (setting[0] === Setting.initialWindowSize) {
+          for (const [known, window] of this.#sendWindows)
+            this.#sendWindows.set(known, window + setting[1] - this.#initialWindow)
+          this.#initialWindow = setting[1]
+        }
+        return settings([setting])
       }
-      case 9:
-        return random() < 0.2 ? goaway(below(random, 30), ErrorCode.noError) : pick(random, [ping(), settingsAck])
-      case 10:
-        return isServer ? ping() : split(id, block(pick(random, [RESPONSE, [[':status', '103']]])), random)
+      case 'ack':
+        return settingsAck
+      case 'goaway':
+        return goaway(b % 30, ErrorCode.noError)
+    }
+    if (id === 0) return ping('pingpong', c % 8 === 0 ? Flag.ack : 0)
+    switch (what) {
+      case 'head':
+        return c % 3 === 0
+          ? split(id, block(HEADS[b % HEADS.length]!), c, b % 2 === 0)
+          : headers(id, HEADS[isServer ? b % HEADS.length : 2 + (b % 3)]!, ends)
+      case 'trailers':
+        return headers(id, [['x-sum', '1']], b % 10 === 0 ? 'more' : 'end')
+      case 'data':
+        return data(id, BYTES[b % 7]!, c % 5 === 0 ? 'end' : 'more')
+      case 'padded':
+        return padded(id, b, (c * 5) % 256, ends)
+      case 'window': {
+        const increment = INCREMENTS[b % INCREMENTS.length]!
+        this.#sendWindows.set(id, (this.#sendWindows.get(id) ?? this.#initialWindow) + increment)
+        return windowUpdate(id, increment)
+      }
+      case 'peer-reset':
+        return rstStream(id, CODES[b % CODES.length]!)
+      case 'priority':
+        return frame(FrameType.priority, 0, id, Buffer.alloc(5, b % 4))
       default:
-        return frame(FrameType.priority, 0, id, Buffer.alloc(5, 2))
+        return ping()
     }
   }
 
-  #newRequest(): Buffer {
-    const random = this.#random
+  #request(a: number, b: number, c: number): Buffer {
     const id = this.#nextId
-    this.#nextId += random() < 0.9 ? 2 : 6
-    if (random() < 0.2) return split(id, block(pick(random, HEADS)), random)
-    return headers(id, random() < 0.8 ? POST : pick(random, HEADS), random() < 0.3 ? 'end' : 'more')
+    this.#nextId += a % 10 === 0 ? 6 : 2
+    const head = b % 5 === 0 ? HEADS[c % HEADS.length]! : POST
+    if (a % 5 === 1) return split(id, block(head), c, b % 2 === 0)
+    return headers(id, head, c % 3 === 0 ? 'end' : 'more')
   }
 
   /** The id of a stream that was used, however it ended; 0 when there is none. Younger ones are likelier to be open. */
-  #knownId(): number {
+  #knownId(a: number): number {
     const used = this.#streams.filter(({ id }) => id !== 0)
     if (used.length === 0) return 0
-    return used[used.length - 1 - below(this.#random, Math.min(used.length, 6))]!.id
-  }
-
-  #noise(): Buffer {
-    const random = this.#random
-    const id = below(random, 20)
-    const type = below(random, 12)
-    // What opens a window is counted elsewhere.
-    if (type === FrameType.windowUpdate || type === FrameType.settings) return ping()
-    return frame(type, below(random, 256), id, Buffer.alloc(below(random, 30), below(random, 256)))
+    return used[used.length - 1 - (a % Math.min(used.length, 6))]!.id
   }
 
   /** Reads what the connection wrote and holds it against what it may write. */
   #check(): void {
+    ok(this.#transport.pendingBytes <= HTTP2_BOUNDS.maxUnsentBytes + 1_000_000, 'unsent bytes are bounded')
+    ok(
+      this.#connection.retainedBytes <= HTTP2_BOUNDS.maxRetainedBytes + CONFIG.initialConnectionWindowBytes,
+      'content that waits is bounded',
+    )
+    ok(this.#connection.streamCount <= CONFIG.maxConcurrentStreams + 100, 'streams are bounded')
     const bytes = this.#transport.take()
+    // Behind a FIN a real transport drops what is written; frames of the peer still arrive.
+    if (this.#isEnded) return
+    this.#isEnded = this.#transport.isEnded || this.#transport.isDestroyed
     let at = bytes.subarray(0, CLIENT_PREFACE.length).equals(CLIENT_PREFACE) ? CLIENT_PREFACE.length : 0
     while (at < bytes.length) {
       const length = u24(bytes, at)
@@ -296,14 +432,20 @@ class Round {
       }
       at += 9 + length
     }
-    if (this.#transport.isEnded || this.#transport.isDestroyed) this.#isGone = true
   }
 }
 
-function split(id: number, bytes: Buffer, random: () => number): Buffer {
-  const at = below(random, bytes.length)
+/** Any frame type with any flags; what opens a window is counted elsewhere. */
+function noise(a: number, b: number, c: number): Buffer {
+  const type = a % 12
+  if (type === FrameType.windowUpdate || type === FrameType.settings) return ping()
+  return frame(type, (b * 3) % 256, c % 20, Buffer.alloc((a + b + c) % 30, c))
+}
+
+function split(id: number, bytes: Buffer, c: number, endStream: boolean): Buffer {
+  const at = c % bytes.length
   return Buffer.concat([
-    frame(FrameType.headers, random() < 0.5 ? Flag.endStream : 0, id, bytes.subarray(0, at)),
+    frame(FrameType.headers, endStream ? Flag.endStream : 0, id, bytes.subarray(0, at)),
     frame(FrameType.continuation, Flag.endHeaders, id, bytes.subarray(at)),
   ])
 }

@@ -45,6 +45,7 @@ test('ChunkedDecoder, RFC 9112 §7.1', async (t) => {
     { name: 'nothing', text: '0\r\n\r\n', result: '"" end, left 0' },
     { name: 'zeros in front of a size', text: '0003\r\nabc\r\n00\r\n\r\n', result: '"abc" end, left 0' },
     { name: 'a pipelined request behind', text: '1\r\na\r\n0\r\n\r\nGET', result: '"a" end, left 3' },
+    { name: 'a padded size, as some servers write it', text: '1  \r\na\r\n0 \t\r\n\r\n', result: '"a" end, left 0' },
     { name: 'extensions', text: '1;x=y\r\na\r\n1 ; z="q"\r\nb\r\n0;last\r\n\r\n', result: '"ab" end, left 0' },
     { name: 'spaces that fill up a size', text: '1 \t\r\na\r\n0 \r\n\r\n', result: '"a" end, left 0' },
     {
@@ -96,6 +97,9 @@ test('chunked content that is refused', async (t) => {
     { name: 'thirteen digits', text: '0000000000003\r\nabc\r\n' },
     { name: 'a bare LF in an extension', text: '3;a\n\r\nabc\r\n' },
     { name: 'NUL in an extension', text: '3;\0\r\nabc\r\n' },
+    { name: 'two sizes', text: '1 1\r\nabc\r\n' },
+    { name: 'a word behind a size', text: '3\tx\r\nabc\r\n' },
+    { name: 'endless spaces', text: `3${' '.repeat(300)}` },
     { name: 'an endless extension', text: `3;${'x'.repeat(300)}` },
     { name: 'two numbers', text: '1 1\r\na\r\n' },
     { name: 'words behind the size', text: '1 a\r\na\r\n' },

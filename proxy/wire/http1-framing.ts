@@ -78,6 +78,8 @@ export class FramingNotes {
   note(rule: number, head: Head, index: number, buf: Uint8Array, start: number, end: number): void {
     switch (rule) {
       case Rule1.host:
+        // In a response the field means nothing, and so cannot mean two things.
+        if (this.#blame === 502) return
         if (this.hostStart !== NONE) throw this.#error('a second Host field (RFC 9112 §3.2)')
         if (!isAuthority(buf, start, end)) throw this.#error('Host is not a host and port (RFC 9110 §7.2)')
         this.hostStart = start
