@@ -109,7 +109,7 @@ function putTarget(buf: Uint8Array, at: number, head: Head): number {
   const authority = head.find(AUTHORITY)
   // CONNECT: the target is the authority alone (RFC 9112 §3.2.3).
   if (path === -1) return authority === -1 ? at : putValue(buf, at, head, authority)
-  if (head.isAbsoluteForm && authority !== -1) {
+  if (head.isAbsoluteForm && authority !== -1 && !isEmpty(head, authority)) {
     at = putValue(buf, at, head, head.find(SCHEME))
     at = putBytes(buf, at, SCHEME_END)
     at = putValue(buf, at, head, authority)
@@ -118,6 +118,11 @@ function putTarget(buf: Uint8Array, at: number, head: Head): number {
     if (head.bytes[head.fields[row + FIELD.valueStart]!] === 0x2a) return at
   }
   return putValue(buf, at, head, path)
+}
+
+function isEmpty(head: Head, index: number): boolean {
+  const row = index * FIELD_STRIDE
+  return head.fields[row + FIELD.valueStart] === head.fields[row + FIELD.valueEnd]
 }
 
 function putFields(buf: Uint8Array, at: number, head: Head, options: Http1HeadOptions): number {

@@ -8,7 +8,7 @@ import net, { type AddressInfo, type Socket } from 'node:net'
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 const REQUEST_LINE = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([\x21\x22\x24-\x7e\x80-\xff]+) HTTP\/1\.([01])$/
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
-const HOST = /^(\[[0-9A-Fa-f:.]+\]|[-._~%!$&'()*+,;=0-9A-Za-z]+)?(?<!^)(:[0-9]*)?$/
+const HOST = /^((\[[0-9A-Fa-f:.]+\]|[-._~%!$&'()*+,;=0-9A-Za-z]+)(:[0-9]*)?)?$/
 const LENGTH = /^[0-9]{1,15}$/
 const CHUNK_SIZE = /^[0-9A-Fa-f]{1,12}$/
 const NOT_IN_TRAILERS = new Set([
@@ -137,6 +137,9 @@ function readField(line: string): [name: string, value: string] | undefined {
   const value = line.slice(colon + 1).replace(/^[ \t]+|[ \t]+$/g, '')
   return colon > 0 && TOKEN.test(name) && VALUE.test(value) ? [name.toLowerCase(), value] : undefined
 }
+
+export const describeRequest = ({ method, target, content }: OriginRequest) =>
+  `${method} ${target} ${JSON.stringify(content)}`
 
 export interface RecordingOrigin {
   readonly port: number

@@ -3,10 +3,11 @@
  * records bytes. Either they are refused, or what the origin gets is what the client meant and can be read in one way.
  */
 import { type Test, test } from 'tap'
+import { defaultInboundTable, defaultServer } from '../../proxy/policy/inbound-policy.ts'
 import { startPair } from '../proxy/pair.ts'
-import { READERS, targetsSeenBy } from './lenient-readers.ts'
 import { RawHttp1, type RawResponse } from './raw-http1.ts'
-import { type OriginRequest, type Recording, startRecordingOrigin } from './recording-origin.ts'
+import { describeRequest, type OriginRequest, startRecordingOrigin } from './recording-origin.ts'
+import { checkReaders } from './recording-origin-check.ts'
 import { HTTP1_CASES, type Http1Case } from './smuggling-http1.ts'
 
 /** Four characters, as many as `{id}` has, so that lengths in the table hold. `b` is the case byte by byte. */
@@ -30,19 +31,6 @@ async function run(port: number, id: string, { bytes, outcome }: Http1Case, isTo
   if (!isOpen) seen.push(await client.toEnd())
   client.close()
   return seen
-}
-
-const line = ({ method, target, content }: OriginRequest) => `${method} ${target} ${JSON.stringify(content)}`
-
-/** The targets of one connection, as far as they are whole requests. */
-function checkReaders(t: Test, { bytes, requests, problems }: Recording): void {
-  t.same(problems, [], 'every byte can be understood')
-  if (problems.length > 0) return
-  const targets = requests.map(({ target }) => target)
-  for (const reader of READERS) {
-    const seen = targetsSeenBy(reader, bytes).slice(0, targets.length + 1)
-    if (seen.join() !== targets.join()) t.same(seen, targets, `a reader that ${reader.name} sees the same requests`)
-  }
 }
 
 for (const route of ['HTTP/1 → HTTP/1, outbound', 'HTTP/1 → HTTP/1, inbound', 'HTTP/1 → HTTP/2 → HTTP/1'] as const) {
@@ -85,11 +73,15 @@ function check(t: Test, one: Http1Case, id: string, answers: Seen, got: readonly
   if ('refused' in outcome) {
     t.same(statuses, [200, outcome.refused, ''], `${id}: refused, and the connection closed`)
     t.match((answers[1] as RawResponse).head, /^connection: close$/im, `${id}: which is said`)
-    t.same(got.map(line), [`GET /${id}-first ""`], `${id}: the origin got nothing of it`)
+    t.same(got.map(describeRequest), [`GET /${id}-first ""`], `${id}: the origin got nothing of it`)
     return
   }
   const last = outcome.closes === true ? [] : [`GET /${id}-last ""`]
-  t.same(got.map(line), [`GET /${id}-first ""`, ...outcome.forwards.map(withId), ...last], `${id}: what was meant`)
+  t.same(
+    got.map(describeRequest),
+    [`GET /${id}-first ""`, ...outcome.forwards.map(withId), ...last],
+    `${id}: what was meant`,
+  )
   for (const [at, request] of got.entries()) {
     const answer = answers[at]
     const content = typeof answer === 'object' ? answer.content : answer
@@ -99,3 +91,26 @@ function check(t: Test, one: Http1Case, id: string, answers: Seen, got: readonly
   if (one.has !== undefined) t.match(head, one.has, id)
   if (one.hasNot !== undefined) t.notMatch(head, one.hasNot, id)
 }
+
+test('what policy adds to a request, the Connection field of its client does not take away', async (t) => {
+  const origin = await startRecordingOrigin()
+  const pair = await startPair({ appPorts: [origin.port] })
+  const server = defaultServer('all-unauthenticated', false, [], 10_000)
+  const edits = {
+    add: [{ name: 'x-added', value: 'a' }],
+    set: [{ name: 'x-tier', value: 'free' }],
+    remove: [],
+  }
+  const table = defaultInboundTable(server.authorizations, [{ kind: 'requestHeaders', edits }])
+  pair.setServer({ ...server, protocol: { kind: 'http1', table } })
+  const client = await RawHttp1.connect(await pair.openInbound(origin.port))
+  client.write('GET / HTTP/1.1\r\nHost: web\r\nConnection: x-tier, x-added\r\nX-Tier: gold\r\n\r\n')
+  await client.response()
+  client.close()
+  pair.close()
+  await origin.ended()
+  const { head } = origin.requests[0]!
+  t.match(head, /^x-tier: free$/im)
+  t.match(head, /^x-added: a$/im)
+  t.notMatch(head, /gold/)
+})
