@@ -1,9 +1,10 @@
 /** Fields that concern one connection only (RFC 9110 §7.6.1): a proxy does not pass them on. */
-import { Encoding, FIELD, FIELD_STRIDE, FLAG, type Head } from '../wire/head.ts'
+import { Encoding, FIELD, FIELD_STRIDE, FLAG, type Head, Version } from '../wire/head.ts'
 import { TOKEN_NAMES, token } from '../wire/tokens.ts'
 
 const CONNECTION = token('connection')
 const UPGRADE = token('upgrade')
+const TE = token('te')
 /** A protocol of a list that means HTTP/2, with or without a version. */
 const HTTP2_PROTOCOL = /(^|[\s,])(h2c?|http)(\/|[\s,]|$)/i
 
@@ -20,9 +21,12 @@ for (const name of [
   HOP_BY_HOP[token(name)] = 1
 
 /** Connection options that name no field to remove. Framing is ours to decide: a Connection field that names it is an attack. */
-const KEPT_OPTIONS = new Set(['', 'close', 'keep-alive', 'content-length', 'host', 'transfer-encoding'])
+const KEPT_OPTIONS = new Set(['', 'close', 'keep-alive', 'content-length', 'host', 'te', 'transfer-encoding'])
 
-/** Removes them, and every field that Connection names, from a head that came as HTTP/1. */
+/**
+ * Removes them, and every field that Connection names, from a head that came as HTTP/1. `te: trailers` stays: trailers are
+ * passed on, so what the client takes of them is true of this proxy too (RFC 9110 §10.1.4).
+ */
 export function dropHopByHop(head: Head, keepsUpgrade: boolean): void {
   if (head.encoding !== Encoding.http1) return
   const { fields, count } = head
@@ -31,6 +35,7 @@ export function dropHopByHop(head: Head, keepsUpgrade: boolean): void {
     const known = fields[row]!
     if (HOP_BY_HOP[known] === 0 || (known === UPGRADE && keepsUpgrade)) continue
     if (known === CONNECTION) hasConnection = true
+    else if (known === TE && takesTrailers(head, row / FIELD_STRIDE)) continue
     else fields[row + FIELD.flags]! |= FLAG.dropped
   }
   if (hasConnection) dropNamed(head, keepsUpgrade)
@@ -46,6 +51,11 @@ function dropNamed(head: Head, keepsUpgrade: boolean): void {
     }
   }
   head.drop(CONNECTION)
+}
+
+/** Whether the TE field says `trailers` and nothing else: other codings are ours to choose, and we choose none. */
+function takesTrailers(head: Head, index: number): boolean {
+  return head.version !== Version.http10 && head.valueAt(index).toLowerCase() === 'trailers'
 }
 
 /** Whether `connection: close` stands in a head that was made here; a received one says so in `isKeepAlive`. */

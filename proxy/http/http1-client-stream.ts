@@ -1,6 +1,6 @@
 /** One request on an HTTP/1 connection to an endpoint: how it is framed (RFC 9112 §6), its response, and tunnels. */
 import { Framing, type Head, type Version, Version as Versions } from '../wire/head.ts'
-import { writeRequestHead } from '../wire/http1-writer.ts'
+import { type Http1HeadOptions, writeRequestHead } from '../wire/http1-writer.ts'
 import { token } from '../wire/tokens.ts'
 import { BodyReader, BodyWriter, type ContentSink, type SendFraming } from './http1-body.ts'
 import type { Http1ClientConnection } from './http1-client.ts'
@@ -9,6 +9,7 @@ import type { ClientStream, ResponseHandler } from './stream.ts'
 import type { StreamError } from './stream-error.ts'
 
 const CONTENT_LENGTH = token('content-length')
+const TE = token('te')
 const NOTHING = Buffer.alloc(0)
 
 const SILENT: ResponseHandler = {
@@ -62,8 +63,7 @@ export class Http1ClientStream implements ClientStream, ContentSink {
     this.isUpgrade = head.isUpgrade
     this.version = head.version === Versions.http10 ? Versions.http10 : Versions.http11
     const framing = this.#framing(head, endStream)
-    const keepAlive = this.version === Versions.http10 && head.isKeepAlive ? 'keep-alive' : undefined
-    const connection = this.isUpgrade ? 'upgrade' : keepAlive
+    const connection = this.#connectionOption(head)
     const { transport } = this.#connection
     writeRequestHead(transport, head, { version: this.version, connection, isChunked: framing === 'chunked' })
     transport.flushSoon()
@@ -151,6 +151,16 @@ export class Http1ClientStream implements ClientStream, ContentSink {
 
   onContentTrailers(trailers: Head): void {
     this.handler.onResponseTrailers(trailers)
+  }
+
+  #connectionOption(head: Head): Http1HeadOptions['connection'] {
+    if (this.isUpgrade) {
+      head.drop(TE)
+      return 'upgrade'
+    }
+    if (this.version === Versions.http10) return head.isKeepAlive ? 'keep-alive' : undefined
+    // RFC 9110 §10.1.4: who sends TE says so in Connection.
+    return head.has(TE) ? 'te' : undefined
   }
 
   #framing(head: Head, endStream: boolean): SendFraming {

@@ -123,11 +123,11 @@ export class Http1ServerConnection implements TransportHandler {
 
   onBytes(buf: Buffer, start: number, end: number): void {
     const unread = this.#unread
-    if (unread === undefined) this.#read(buf, start, end)
+    if (unread === undefined) this.#read(buf, start, end, false)
     else {
       this.#unread = undefined
       const joined = Buffer.concat([unread, buf.subarray(start, end)])
-      this.#read(joined, 0, joined.length)
+      this.#read(joined, 0, joined.length, true)
     }
     this.#updatePause()
   }
@@ -158,7 +158,7 @@ export class Http1ServerConnection implements TransportHandler {
     this.#reading = 'tunnel'
     const unread = this.#unread
     this.#unread = undefined
-    if (unread !== undefined) this.#read(unread, 0, unread.length)
+    if (unread !== undefined) this.#read(unread, 0, unread.length, true)
     this.#updatePause()
   }
 
@@ -198,11 +198,12 @@ export class Http1ServerConnection implements TransportHandler {
     this.#reading = 'head'
     const unread = this.#unread
     this.#unread = undefined
-    if (unread !== undefined) this.#read(unread, 0, unread.length)
+    if (unread !== undefined) this.#read(unread, 0, unread.length, true)
     this.#updatePause()
   }
 
-  #read(buf: Buffer, start: number, end: number): void {
+  /** `isOurs`: the bytes may be kept without copying them, so that a long pipeline is not copied again for each request. */
+  #read(buf: Buffer, start: number, end: number, isOurs: boolean): void {
     let at = start
     try {
       while (at < end) {
@@ -213,7 +214,7 @@ export class Http1ServerConnection implements TransportHandler {
               if (++this.#headReads > HTTP1_BOUNDS.maxHeadReads)
                 throw new Http1Error(408, `the head came in more than ${HTTP1_BOUNDS.maxHeadReads} pieces`)
               this.#seenBytes = end - at
-              return this.#keep(buf, at, end)
+              return this.#keep(buf, at, end, isOurs)
             }
             this.#seenBytes = 0
             this.#headReads = 0
@@ -229,7 +230,7 @@ export class Http1ServerConnection implements TransportHandler {
             break
           }
           case 'waiting':
-            return this.#keep(buf, at, end)
+            return this.#keep(buf, at, end, isOurs)
           case 'tunnel':
             return this.#stream!.onContent(buf, at, end, false)
           case 'closed':
@@ -259,8 +260,9 @@ export class Http1ServerConnection implements TransportHandler {
     this.onProgress()
   }
 
-  #keep(buf: Buffer, start: number, end: number): void {
-    this.#unread = Buffer.from(buf.subarray(start, end))
+  #keep(buf: Buffer, start: number, end: number, isOurs: boolean): void {
+    const rest = buf.subarray(start, end)
+    this.#unread = isOurs ? rest : Buffer.from(rest)
   }
 
   /** Stops reading while too much waits here, and starts again when there is room. */

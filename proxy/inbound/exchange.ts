@@ -354,6 +354,6 @@ function restoreVersion(head: Head, origProto: string, endStream: boolean): void
   const isFramed = endStream || head.contentLength !== -1
   head.version = origProto.startsWith('HTTP/1.0') && isFramed ? Version.http10 : Version.http11
   head.isAbsoluteForm = origProto.endsWith('absolute-form')
-  head.drop(TE)
+  if (head.version === Version.http10) head.drop(TE)
   head.drop(UPGRADE)
 }

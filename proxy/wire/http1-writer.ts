@@ -18,7 +18,7 @@ export interface Http1HeadOptions {
   /** `Version.http10` writes HTTP/1.0, everything else HTTP/1.1. */
   readonly version: Version
   /** Connection option to send; with `upgrade` the head's Upgrade field is sent too. */
-  readonly connection: 'close' | 'keep-alive' | 'upgrade' | undefined
+  readonly connection: 'close' | 'keep-alive' | 'upgrade' | 'te' | undefined
   /** Adds `transfer-encoding: chunked` and leaves out Content-Length. Otherwise Content-Length goes as the head has it. */
   readonly isChunked: boolean
 }
@@ -50,6 +50,7 @@ const CONNECTION_LINES = {
   close: ascii('connection: close\r\n'),
   'keep-alive': ascii('connection: keep-alive\r\n'),
   upgrade: ascii('connection: upgrade\r\n'),
+  te: ascii('connection: te\r\n'),
 } as const
 const SCHEME_END = ascii('://')
 
