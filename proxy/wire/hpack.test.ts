@@ -198,6 +198,21 @@ test('well-formed messages, RFC 9113 §8', async (t) => {
       kind: 'request',
       bytes: Buffer.concat([GET_NOWHERE, field(':authority', 'web:80'), field('host', 'WEB:80', true)]),
     },
+    ...[
+      ['http', 'web', 'web:80'],
+      ['http', 'WEB:80', 'web'],
+      ['http', 'web:', 'web'],
+      ['https', 'web:443', 'web'],
+    ].map(([scheme, authority, host]) => ({
+      name: `a host ${host} beside :authority ${authority} of ${scheme}`,
+      kind: 'request' as const,
+      bytes: Buffer.concat([
+        hex('82 84'),
+        field(':scheme', scheme!),
+        field(':authority', authority!),
+        field('host', host!),
+      ]),
+    })),
     {
       name: 'a host without :authority',
       kind: 'request',
@@ -396,6 +411,12 @@ test('malformed messages are refused, and decoding stays in step', async (t) => 
       name: 'a host that differs from :authority',
       kind: 'request',
       bytes: Buffer.concat([GET_NOWHERE, field(':authority', 'web'), field('host', 'other', true)]),
+      says: /host differs/,
+    },
+    {
+      name: 'a host with the port of another scheme',
+      kind: 'request',
+      bytes: Buffer.concat([GET_NOWHERE, field(':authority', 'web'), field('host', 'web:443')]),
       says: /host differs/,
     },
     {

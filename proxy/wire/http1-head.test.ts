@@ -314,6 +314,7 @@ test('what is refused', async (t) => {
     { name: 'chunked in HTTP/1.0', text: 'GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n', status: 400 },
     { name: 'too many fields', text: `${GET}${'x: y\r\n'.repeat(MAX_FIELDS)}\r\n`, status: 431 },
     { name: 'too many bytes', text: `${GET}x: ${'y'.repeat(65_536)}\r\n\r\n`, status: 431 },
+    { name: 'a target that is too long', text: `GET /${'y'.repeat(65_536)} HTTP/1.1\r\nHost: a\r\n\r\n`, status: 414 },
     { name: 'a TLS ClientHello', text: '\x16\x03\x01\x02\x00\x01', status: 400 },
   ]
   for (const { name, text, status } of requests) t.equal(statusOf(parseRequestHead, text), status, name)

@@ -255,17 +255,21 @@ function incomplete(buf: Uint8Array, start: number, end: number, maxHeadBytes: n
 
 function tooLarge(buf: Uint8Array, start: number, maxHeadBytes: number, blame: 400 | 502 = 400): Http1Error {
   const place = lineAt(buf, start, Math.min(start + maxHeadBytes, buf.length))
+  // RFC 9112 §3: it is the target that is too long, not the fields.
+  const status = place === FIRST_LINE ? 414 : 431
   return new Http1Error(
-    blame === 400 ? 431 : 502,
+    blame === 400 ? status : 502,
     `the head is larger than ${maxHeadBytes} bytes; ${place} crossed that limit`,
   )
 }
+
+const FIRST_LINE = 'its first line'
 
 /** The line with the byte at `limit`, or the last one before the head's end, in a head that begins at `start`. */
 function lineAt(buf: Uint8Array, start: number, limit: number): string {
   let lineStart = limit
   while (lineStart > start && (buf[lineStart - 1] !== LF || TOKEN_CHAR[buf[lineStart]!] === 0)) lineStart--
-  if (lineStart === start) return 'its first line'
+  if (lineStart === start) return FIRST_LINE
   let at = lineStart
   while (at < buf.length && TOKEN_CHAR[buf[at]!] !== 0) at++
   return shownName(buf, lineStart, at)

@@ -116,9 +116,9 @@ test('writeRequestHead', async (t) => {
       text: 'GET /a HTTP/1.1\r\nhost: web:80\r\ncookie: a=1; b=2\r\nx-y: z\r\nauthorization: Bearer t\r\n\r\n',
     },
     {
-      name: 'from HTTP/2 with a Host of its own',
+      name: 'from HTTP/2 with a Host of another spelling',
       head: fromHpack([...H2_GET, ['host', 'WEB:80']], 'request'),
-      text: 'GET /a HTTP/1.1\r\nhost: WEB:80\r\n\r\n',
+      text: 'GET /a HTTP/1.1\r\nhost: web:80\r\n\r\n',
     },
     {
       name: 'from HTTP/2 without an authority',

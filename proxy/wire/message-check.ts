@@ -36,6 +36,8 @@ RULES[NAMES] = Rule.names
 
 /** Bits of pseudo-fields: tokens of pseudo-fields are small enough to be bit numbers. */
 const bit = (known: number) => 1 << known
+/** Above those of pseudo-fields. */
+const HOST_SEEN = 1 << 30
 const REQUEST_PSEUDO = bit(METHOD) | bit(SCHEME) | bit(AUTHORITY) | bit(PATH) | bit(PROTOCOL)
 
 /** What is known of the message being decoded. One per decoder, begun anew for each block. */
@@ -96,20 +98,28 @@ export class MessageCheck {
     return undefined
   }
 
-  /** RFC 9113 §8.3.1: a Host beside `:authority` must say the same; one that replaces it is held to what HTTP/1 asks. */
+  /**
+   * RFC 9113 §8.3.1: a Host beside `:authority` must mean the same. Where it spells it in another way it is dropped: HTTP/1
+   * gets the spelling of `:authority`. Without that it is held to what HTTP/1 asks of a Host.
+   */
   #host(head: Head, index: number, start: number, end: number): string | undefined {
-    if (head.find(HOST) !== index) return 'host came twice'
+    // A field that was read before in another block is decided upon anew.
+    head.fields[index * FIELD_STRIDE + FIELD.flags]! &= ~FLAG.dropped
+    if ((this.#seen & HOST_SEEN) !== 0) return 'host came twice'
+    this.#seen |= HOST_SEEN
     if (!isAuthority(head.bytes, start, end)) return 'host has an illegal value'
     const authority = head.find(AUTHORITY)
     if (authority === -1) return undefined
     const at = authority * FIELD_STRIDE
-    const authorityStart = head.fields[at + FIELD.valueStart]!
-    if (head.fields[at + FIELD.valueEnd]! - authorityStart !== end - start) return 'host differs from :authority'
-    for (let i = 0; i < end - start; i++) {
-      // Bit 5 makes letters alike; the other characters it changes are none of an authority's.
-      if (((head.bytes[start + i]! ^ head.bytes[authorityStart + i]!) & ~0x20) !== 0)
-        return 'host differs from :authority'
-    }
+    const otherStart = head.fields[at + FIELD.valueStart]!
+    const otherEnd = head.fields[at + FIELD.valueEnd]!
+    if (isSame(head.bytes, start, end, otherStart, otherEnd, 0)) return undefined
+    const port = isValue(head, SCHEME, 'https') ? ':443' : isValue(head, SCHEME, 'http') ? ':80' : ':'
+    const hostEnd = withoutPort(head.bytes, start, end, port)
+    // Bit 5 makes letters alike; the other characters it changes are none of an authority's.
+    if (!isSame(head.bytes, start, hostEnd, otherStart, withoutPort(head.bytes, otherStart, otherEnd, port), 0x20))
+      return 'host differs from :authority'
+    head.dropAt(index)
     return undefined
   }
 
@@ -166,6 +176,28 @@ function isPseudoValue(head: Head, known: number, isVetted: boolean, start: numb
       return isToken(bytes, start, end)
   }
 }
+
+/** Whether two ranges are the same but for the bits of `ignored` in each byte. */
+function isSame(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  other: number,
+  otherEnd: number,
+  ignored: number,
+): boolean {
+  if (end - start !== otherEnd - other) return false
+  for (let i = 0; i < end - start; i++) if (((bytes[start + i]! ^ bytes[other + i]!) & ~ignored) !== 0) return false
+  return true
+}
+
+/** The end of an authority without `port` of its scheme, and without an empty one (RFC 3986 §6.2.3). */
+function withoutPort(bytes: Uint8Array, start: number, end: number, port: string): number {
+  if (end > start && bytes[end - 1] === COLON) return end - 1
+  return end - start > port.length && isText(bytes, end - port.length, end, port) ? end - port.length : end
+}
+
+const COLON = 0x3a
 
 function isValue(head: Head, known: number, text: string): boolean {
   const index = head.find(known)

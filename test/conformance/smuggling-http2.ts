@@ -302,6 +302,12 @@ const accepted: Http2Case[] = [
     has: /^host: web$/im,
   },
   {
+    name: 'host beside :authority with the port of its scheme is one Host',
+    fields: [...GET, ['host', 'web:80']],
+    outcome: { forwards: 'GET /{id} ""' },
+    has: /^host: web$/im,
+  },
+  {
     name: 'neither host nor :authority',
     fields: [method('GET'), scheme, PATH, VERSION],
     outcome: { forwards: 'GET /{id} ""' },
