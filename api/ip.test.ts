@@ -1,3 +1,4 @@
+import { isIPv6 } from 'node:net'
 import { test } from 'tap'
 import {
   canonicalIp,
@@ -16,6 +17,7 @@ import {
   tcpAddressFromMessage,
   tcpAddressToMessage,
 } from './ip.ts'
+import { seededRandom } from './seeded-random.ts'
 
 test('text to bytes and back is canonical', async (t) => {
   const cases = [
@@ -41,6 +43,43 @@ test('text to bytes and back is canonical', async (t) => {
   for (const text of ['', '10.0.0', '10.0.0.256', '010.0.0.1', 'fe80::1%eth0', ':::', 'web', '1:2:3:4:5:6:7:8:9']) {
     t.equal(parseIp(text), undefined, `"${text}" is no address`)
   }
+})
+
+test('what is an IPv6 address is what Node says', async (t) => {
+  const random = seededRandom(4)
+  const pieces = [
+    '0',
+    '1',
+    'ffff',
+    'AbCd',
+    '12345',
+    'g',
+    '',
+    '::',
+    ':',
+    '.',
+    '1.2.3.4',
+    '256.1.1.1',
+    '1.2.3',
+    ' ',
+    '-1',
+  ]
+  let addresses = 0
+  for (let run = 0; run < 60_000; run++) {
+    const groups = Array.from(
+      { length: Math.floor(random() * 10) },
+      () => pieces[Math.floor(random() ** 3 * pieces.length)]!,
+    )
+    if (random() < 0.6) groups.splice(Math.floor(random() * groups.length), 1, '')
+    let text = groups.join(':')
+    if (random() < 0.1) text = `:${text}`
+    if (random() < 0.1) text = `${text}:`
+    const isAddress = text.includes(':') && parseIp(text) !== undefined
+    if (isAddress !== isIPv6(text)) t.fail(`"${text}": ${isAddress}`)
+    if (isAddress) addresses++
+  }
+  t.ok(addresses > 2_000, `${addresses} of them are addresses`)
+  t.equal(parseIp('fe80::1%eth0'), undefined, 'a zone means something on one machine only')
 })
 
 test('messages hold addresses as unsigned numbers', async (t) => {

@@ -9,13 +9,9 @@
  * proxy makes the route invalid rather than let it match something else.
  *
  * The checks of manifests compile with this module too, so they refuse exactly what the proxy could not run. Whoever
- * imports it, control plane and tools included, gets the V8 flags below.
+ * compiles a pattern, control plane and tools included, gets the V8 flags below.
  */
 import { setFlagsFromString } from 'node:v8'
-
-// Process-wide, and only additions: a RegExp without flag `l` behaves as before, except that it cannot run away.
-setFlagsFromString('--enable-experimental-regexp-engine')
-setFlagsFromString('--enable-experimental-regexp-engine-on-excessive-backtracks')
 
 /** Longer sources are refused: compiled size grows with them. */
 const MAX_SOURCE_LENGTH = 4096
@@ -57,7 +53,21 @@ export function matchesWhole({ regex }: RoutePattern, value: string): boolean {
   return regex.test(value) && regex.lastIndex === value.length
 }
 
+let isLinear = false
+
+/**
+ * Process-wide, and only additions: a RegExp without flag `l` behaves as before, except that it cannot run away. With the
+ * first pattern and not before: V8 takes code from a cache only while its flags are those of the cache.
+ */
+function useLinearEngine(): void {
+  if (isLinear) return
+  isLinear = true
+  setFlagsFromString('--enable-experimental-regexp-engine')
+  setFlagsFromString('--enable-experimental-regexp-engine-on-excessive-backtracks')
+}
+
 function compile(source: string, translated: string): PatternResult {
+  useLinearEngine()
   try {
     new RegExp(translated, 'l')
     return { source, regex: new RegExp(translated, 'y') }

@@ -24,7 +24,7 @@ async function bundledProxy(folder: string): Promise<string> {
   const programs = join(folder, 'programs')
   cpSync(await preparePrograms(), programs, { recursive: true, dereference: true })
   chmodSync(programs, 0o755)
-  return join(programs, 'proxy.mjs')
+  return join(programs, 'proxy.cjs')
 }
 
 function readableNode(folder: string): string {

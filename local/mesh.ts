@@ -186,7 +186,7 @@ export function entrypointOf(container: Container, node: string, bin: string): r
   if (program !== 'weft') return undefined
   switch (command) {
     case 'proxy':
-      return [node, ...NODE_FLAGS, join(bin, 'proxy.mjs'), ...rest]
+      return [node, ...NODE_FLAGS, join(bin, 'proxy.cjs'), ...rest]
     case 'control':
       return [node, join(bin, 'local-control.mjs'), ...rest]
     default:

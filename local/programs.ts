@@ -9,7 +9,6 @@ import { createHash } from 'node:crypto'
 import {
   accessSync,
   constants,
-  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -17,25 +16,14 @@ import {
   readFileSync,
   renameSync,
   rmSync,
-  statSync,
 } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { BuildOptions } from 'esbuild'
+import { bundle } from './bundle.ts'
 
 /** Root of the project or the installed package. */
 export const PACKAGE_ROOT = findRoot(dirname(fileURLToPath(import.meta.url)))
-
-/** Bundles by name, with the source each is made from. */
-export const BUNDLES = {
-  proxy: 'proxy/main.ts',
-  control: 'control/main.ts',
-  cli: 'cli/main.ts',
-  supervisor: 'local/supervisor.ts',
-  'local-control': 'local/control-plane.ts',
-} as const
-export type BundleName = keyof typeof BUNDLES
 
 const SOURCE_FOLDERS = ['api', 'proxy', 'control', 'injector', 'local', 'cli']
 
@@ -48,7 +36,7 @@ export async function preparePrograms(): Promise<string> {
   mkdirSync(dirname(cache), { recursive: true })
   const work = mkdtempSync(join(dirname(cache), 'new-'))
   try {
-    await bundle(work)
+    await bundle(PACKAGE_ROOT, work)
     // Renamed when whole: two first starts at once each see either nothing or everything.
     renameSync(work, cache)
   } catch (cause) {
@@ -57,52 +45,6 @@ export async function preparePrograms(): Promise<string> {
   }
   removeOldCaches(dirname(cache), cache)
   return cache
-}
-
-/** Bundles everything into `directory`. What is not written yet is left out. */
-export async function bundle(directory: string): Promise<void> {
-  // A build tool; only checkouts have and need it.
-  const { build, stop } = await import('esbuild')
-  const entryPoints = Object.fromEntries(
-    Object.entries(BUNDLES)
-      .filter(([, source]) => existsSync(join(PACKAGE_ROOT, source)))
-      .map(([name, source]) => [name, join(PACKAGE_ROOT, source)]),
-  )
-  const common: BuildOptions = {
-    outdir: directory,
-    outExtension: { '.js': '.mjs' },
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node26',
-    external: ['koffi', 'esbuild'],
-    logLevel: 'warning',
-    // CommonJS packages in an ES module bundle still ask for `require`.
-    banner: {
-      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
-    },
-  }
-  const { cli, ...single } = entryPoints
-  await build({ ...common, entryPoints: single })
-  // Commands are loaded when they are asked for, so the CLI is split.
-  if (cli !== undefined)
-    await build({ ...common, entryPoints: { cli }, splitting: true, chunkNames: 'chunks/[name]-[hash]' })
-  // Its service would stay beside us for as long as the cluster runs.
-  await stop()
-  copyKoffi(directory)
-}
-
-/** koffi has a native part, so it stays a package: its entry and the binary of this machine. */
-function copyKoffi(directory: string): void {
-  const modules = join(PACKAGE_ROOT, 'node_modules')
-  const target = join(directory, 'node_modules')
-  // Its JavaScript without the C++ that it was made from.
-  const filter = (path: string) => statSync(path).isDirectory() || /\.(cjs|js|json)$/.test(path)
-  for (const name of ['package.json', 'index.js', 'index.cjs', 'src']) {
-    cpSync(join(modules, 'koffi', name), join(target, 'koffi', name), { recursive: true, filter })
-  }
-  const native = `koffi-linux-${process.arch}`
-  cpSync(join(modules, '@koromix', native), join(target, '@koromix', native), { recursive: true })
 }
 
 function sourceHash(): string {

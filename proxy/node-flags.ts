@@ -15,3 +15,6 @@ export const NODE_FLAGS: readonly string[] = [
   '--expose-gc',
   '--disable-warning=ExperimentalWarning',
 ]
+
+/** Where a proxy writes the code cache of its bundle when it ends: set when a bundle is made, never in a pod. */
+export const CODE_CACHE_VARIABLE = 'WEFT_CODE_CACHE'

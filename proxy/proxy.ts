@@ -38,6 +38,8 @@ export async function startProxy(
 ): Promise<RunningProxy> {
   const surroundings = surroundingsOf(config, log)
   const control = assembleControl(surroundings)
+  // The identity controller works on its answer while the rest is made here.
+  const certified = firstCertificate(control)
   const inbound = assembleInbound(surroundings, control)
   const outbound = assembleOutbound(surroundings, control)
 
@@ -60,7 +62,7 @@ export async function startProxy(
   }, TICK_MS)
   ticker.unref()
 
-  await firstCertificate(control)
+  await certified
   await inbound.listen()
   await outbound.listen()
   isReady = true

@@ -3,7 +3,6 @@
  * for a page per scrape.
  */
 import { createServer, type Server, type Socket } from 'node:net'
-import { gzip } from 'node:zlib'
 import { canonicalIp, isLoopback, type SocketAddress } from '../../api/ip.ts'
 import { Http1ServerConnection } from '../http/http1-server.ts'
 import type { RequestHandler, ServerStream } from '../http/stream.ts'
@@ -150,8 +149,9 @@ class AdminExchange implements RequestHandler {
       this.#write(response, body, false)
       return
     }
-    // Off the event loop: compressing a large page would delay every request of the proxy.
-    gzip(body, { level: 1 }, (error, compressed) => {
+    // Off the event loop: compressing a large page would delay every request of the proxy. Loaded when somebody scrapes: a
+    // start does not wait for it.
+    process.getBuiltinModule('node:zlib').gzip(body, { level: 1 }, (error, compressed) => {
       if (error === null) this.#write(response, compressed, true)
       else this.#write(response, body, false)
     })

@@ -19,7 +19,8 @@ export const BURST_READS = 5_000
 export class IdleMemory {
   readonly #giveBack: () => void
   #lastReads = 0
-  #burstReads = 0
+  /** A start leaves as much behind as a burst: it is given back as soon as the proxy is quiet. */
+  #burstReads = BURST_READS
   #quietTicks = 0
 
   constructor(giveBack: () => void) {

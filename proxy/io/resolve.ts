@@ -4,7 +4,7 @@
  * A headless service is asked for by SRV first, because its answer names the port of every replica; the first label of
  * each SRV target is the replica's IP with dashes, so no second question is needed.
  */
-import { isIPv4, isIPv6 } from 'node:net'
+import { isIPv4 } from 'node:net'
 import { formatSocketAddress, isLoopback, parseIp, type SocketAddress } from '../../api/ip.ts'
 
 /** Where a control-plane client goes, as written in `LINKERD2_PROXY_…_SVC_ADDR`. */
@@ -39,7 +39,7 @@ export function parseTarget(text: string): Target | undefined {
   const host = bracketed ?? plain
   const port = Number(digits)
   if (host === undefined || port < 1 || port > 65_535) return undefined
-  if (bracketed !== undefined && !isIPv6(bracketed)) return undefined
+  if (bracketed !== undefined && (!bracketed.includes(':') || parseIp(bracketed) === undefined)) return undefined
   // Only the absolute name means this host; `localhost` without the dot is a name like any other (facts: 5.1).
   const isLocal = host === 'localhost.' || isLoopback(host)
   const shown = bracketed === undefined ? host.replace(/\.$/, '') : `[${bracketed}]`
@@ -119,7 +119,7 @@ function ipOfLabel(name: string): string | undefined {
   const v4 = label.replaceAll('-', '.')
   if (isIPv4(v4)) return v4
   const v6 = label.replaceAll('-', ':')
-  return isIPv6(v6) ? v6 : undefined
+  return v6.includes(':') && parseIp(v6) !== undefined ? v6 : undefined
 }
 
 async function orNothing<T>(

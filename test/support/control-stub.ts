@@ -103,7 +103,15 @@ export class ControlStub {
     if (tlsHost === undefined) return
 
     const leaves = await Promise.all(Object.values(CONTROL_IDENTITIES).map((name) => this.authority.issue(name)))
-    const contexts = new Map(Object.values(CONTROL_IDENTITIES).map((name, index) => [name as string, leaves[index]!]))
+    const contexts = new Map(
+      Object.values(CONTROL_IDENTITIES).map((name, index) => {
+        const { privateKeyPem: key, certificatePem: cert } = leaves[index]!
+        return [
+          name as string,
+          createSecureContext({ key, cert, ca: this.authority.anchorsPem, minVersion: 'TLSv1.3' }),
+        ]
+      }),
+    )
     this.#tls = createServer(
       {
         key: leaves[0]!.privateKeyPem,
@@ -114,16 +122,17 @@ export class ControlStub {
         requestCert: true,
         rejectUnauthorized: false,
         SNICallback: (name, done) => {
-          const leaf = contexts.get(name)
-          if (leaf === undefined) return done(new Error(`"${name}" is no identity of the control plane`))
-          const { privateKeyPem: key, certificatePem: cert } = leaf
-          done(null, createSecureContext({ key, cert, ca: this.authority.anchorsPem, minVersion: 'TLSv1.3' }))
+          const context = contexts.get(name)
+          if (context === undefined) done(new Error(`"${name}" is no identity of the control plane`))
+          else done(null, context)
         },
       },
       // Proxies offer no ALPN to a control plane, which Node's HTTP/2 server would take for HTTP/1; so the TLS ends
       // here and plain text goes on to the server, as it would from the control plane's own sidecar.
       (socket) => {
-        const plain = connect(port, '127.0.0.1')
+        // As a sidecar does: else small frames wait 40 ms for an acknowledgement.
+        socket.setNoDelay(true)
+        const plain = connect({ port, host: '127.0.0.1', noDelay: true })
         for (const [from, to] of [
           [socket, plain],
           [plain, socket],
