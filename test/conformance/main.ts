@@ -1,10 +1,11 @@
 /** `npm run conformance -- SUITE [OPTIONS]`: see README.md in this folder. */
 import { autobahnSuite } from './autobahn/suite.ts'
+import { grpcSuite } from './grpc/suite.ts'
 import { h2specSuite } from './h2spec/suite.ts'
 import type { Suite } from './suite.ts'
 import { toolsSuite } from './tools.ts'
 
-const SUITES: readonly Suite[] = [h2specSuite, autobahnSuite, toolsSuite]
+const SUITES: readonly Suite[] = [h2specSuite, grpcSuite, autobahnSuite, toolsSuite]
 
 async function main([name, ...args]: readonly string[]): Promise<number> {
   const suite = SUITES.find((suite) => suite.name === name)

@@ -1,10 +1,12 @@
 /** Builds and installs what the suites need, so that no test has to wait for a compiler. */
 import { findAutobahn } from './autobahn/autobahn.ts'
+import { findGoInterop } from './grpc/go-interop.ts'
 import { findH2spec } from './h2spec/h2spec.ts'
 import type { Suite } from './suite.ts'
 
 const TOOLS = [
   { name: 'h2spec', find: findH2spec },
+  { name: "grpc-go's interop client and server", find: findGoInterop },
   { name: 'Autobahn', find: findAutobahn },
 ] as const
 
