@@ -7,8 +7,11 @@ export interface Http2Config {
   readonly maxConcurrentStreams: number
   /** SETTINGS_MAX_HEADER_LIST_SIZE: larger heads make the stream malformed. */
   readonly maxHeaderListBytes: number
-  /** The peer is a proxy of the mesh: names of HTTP/1 fields keep their case if it says the same (wire/http1-names.ts). */
-  readonly keepsHttp1Names: boolean
+  /**
+   * The peer is a proxy of the mesh. Names of HTTP/1 fields keep their case if it says the same (wire/http1-names.ts), and
+   * what an application behind it refuses says nothing about this connection.
+   */
+  readonly isMeshed: boolean
   /** Whether clients may read in `l5d-proxy-error` why a head is refused. */
   readonly isInformational: boolean
   /** Time between keep-alive PINGs and until an answer is due; 0 sends none. */
@@ -21,7 +24,7 @@ export const DEFAULT_HTTP2: Http2Config = {
   initialConnectionWindowBytes: 1_048_576,
   maxConcurrentStreams: 1_000,
   maxHeaderListBytes: 65_536,
-  keepsHttp1Names: false,
+  isMeshed: false,
   isInformational: false,
   keepAliveIntervalMs: 0,
   keepAliveTimeoutMs: 0,
@@ -32,7 +35,7 @@ export const HOP_HEADER_BYTES = 16_384
 
 /** The side of a connection whose other end is a proxy of the mesh. */
 export function meshHop(config: Http2Config): Http2Config {
-  return { ...config, keepsHttp1Names: true, maxHeaderListBytes: config.maxHeaderListBytes + HOP_HEADER_BYTES }
+  return { ...config, isMeshed: true, maxHeaderListBytes: config.maxHeaderListBytes + HOP_HEADER_BYTES }
 }
 
 /**

@@ -22,6 +22,7 @@ import { KeepAlive } from './keep-alive.ts'
 import { isMemoryCrowded } from './memory-pressure.ts'
 import { CROWDED_MS, DEFAULT_TIME_BOUNDS, Patience, type TimeBounds } from './patience.ts'
 import type { RequestListener } from './stream.ts'
+import type { StreamAllowance } from './stream-allowance.ts'
 import { MAX_STREAM_ID } from './stream-table.ts'
 import type { Transport, TransportHandler } from './transport.ts'
 
@@ -44,11 +45,17 @@ export class Http2Connection implements TransportHandler {
   readonly #reader = new Patience()
   readonly #idle = new Patience()
 
-  /** `onRequest` makes it a server; without it the connection is a client. */
-  constructor(transport: Transport, config: Http2Config, owner: Http2Owner, onRequest?: RequestListener) {
+  /** `onRequest` makes it a server; without it the connection is a client, which may go by an `allowance`. */
+  constructor(
+    transport: Transport,
+    config: Http2Config,
+    owner: Http2Owner,
+    onRequest?: RequestListener,
+    allowance?: StreamAllowance,
+  ) {
     this.transport = transport
     this.#config = config
-    this.#session = new Http2Session(transport, config, owner, onRequest)
+    this.#session = new Http2Session(transport, config, owner, onRequest, allowance)
     this.#assembly = new FrameAssembly(this.#session.isServer)
     this.#receiver = new Http2Receiver(this.#session)
     this.#keepAlive = new KeepAlive(config)
@@ -85,7 +92,8 @@ export class Http2Connection implements TransportHandler {
    * what it understands.
    */
   get canOpen(): boolean {
-    const { isDraining, isClosed, hasPeerSettings, streams, sender } = this.#session
+    const { isDraining, isClosed, hasPeerSettings, streams, sender, allowance } = this.#session
+    if (allowance !== undefined && streams.ownCount >= allowance.limit) return false
     return (
       hasPeerSettings &&
       !isDraining &&

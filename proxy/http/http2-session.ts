@@ -11,6 +11,7 @@ import { Http2Sender } from './http2-send.ts'
 import type { Http2Stream } from './http2-stream.ts'
 import { ReceiveWindow } from './receive-window.ts'
 import type { RequestListener } from './stream.ts'
+import type { StreamAllowance } from './stream-allowance.ts'
 import type { StreamError } from './stream-error.ts'
 import { StreamState } from './stream-state.ts'
 import { MAX_STREAM_ID, StreamTable } from './stream-table.ts'
@@ -41,6 +42,8 @@ export class Http2Session {
   readonly streams: StreamTable
   readonly window: ReceiveWindow
   readonly sender: Http2Sender
+  /** What the endpoint bears; shared by all connections of a client. */
+  readonly allowance: StreamAllowance | undefined
   hasPeerSettings = false
   /** Both sides said that they restore the names of HTTP/1 fields. */
   keepsHttp1Names = false
@@ -58,7 +61,14 @@ export class Http2Session {
   /** Ticks so far: about the connection's age in seconds. */
   #age = 0
 
-  constructor(transport: Transport, config: Http2Config, owner: Http2Owner, onRequest: RequestListener | undefined) {
+  constructor(
+    transport: Transport,
+    config: Http2Config,
+    owner: Http2Owner,
+    onRequest: RequestListener | undefined,
+    allowance: StreamAllowance | undefined,
+  ) {
+    this.allowance = allowance
     this.transport = transport
     this.config = config
     this.owner = owner
@@ -116,6 +126,8 @@ export class Http2Session {
     stream.state = StreamState.closed
     this.streams.rememberReset(stream.id, false)
     this.window.release(stream)
+    // Before anybody hears of the room it leaves.
+    if (code === ErrorCode.enhanceYourCalm && !stream.hasResponse) this.allowance?.onRefused(this.streams.open.size - 1)
     this.#forget(stream)
     stream.fail(
       {
@@ -133,6 +145,7 @@ export class Http2Session {
   complete(stream: Http2Stream): void {
     if (this.#resetsLeft < HTTP2_BOUNDS.resets.burst) this.#resetsLeft++
     this.completedStreams++
+    this.allowance?.onEnded()
     this.streams.rememberEnd(stream.id)
     this.#forget(stream)
   }

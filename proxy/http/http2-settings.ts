@@ -23,7 +23,7 @@ export function announceSettings({ transport, config, isServer, window }: Http2S
     [Setting.initialWindowSize, config.initialStreamWindowBytes],
     [Setting.maxHeaderListSize, config.maxHeaderListBytes],
   ]
-  if (config.keepsHttp1Names) settings.push([Setting.http1Names, 1])
+  if (config.isMeshed) settings.push([Setting.http1Names, 1])
   writeSettings(transport, settings)
   window.announce()
   transport.flushSoon()
@@ -71,7 +71,7 @@ function applySetting(session: Http2Session, setting: number, value: number): vo
       if (value < MIN_FRAME_SIZE || value > MAX_FRAME_SIZE) throw forbidden('SETTINGS_MAX_FRAME_SIZE', value)
       return
     case Setting.http1Names:
-      session.keepsHttp1Names = session.config.keepsHttp1Names && value === 1
+      session.keepsHttp1Names = session.config.isMeshed && value === 1
       return
     default:
       // The table size needs no action: this encoder never uses the dynamic table. Unknown settings are ignored.

@@ -108,13 +108,18 @@ export class InboundExchange implements RequestHandler, ResponseHandler, StreamW
       this.#record ??= new RequestRecord(head, this.#isRequestEnded)
       return
     }
-    // Only a kept-alive connection can turn out to be closed, and only some requests may be sent twice.
-    if (this.#carriage === Carriage.http1 && this.#record === undefined && isIdempotent(head)) {
+    if (this.#record === undefined && this.#mayBeSentAgain(head)) {
       this.#record = new RequestRecord(head, this.#isRequestEnded)
     }
     this.#upstream = stream
     stream.handler = this
     stream.sendHead(head, this.#isRequestEnded)
+  }
+
+  /** A kept-alive connection can turn out to be closed, an application can refuse: but only some requests may be sent twice. */
+  #mayBeSentAgain(head: Head): boolean {
+    const mayFail = this.#carriage === Carriage.http1 || this.#context.clients.hasRefused
+    return mayFail && isIdempotent(head)
   }
 
   // ── StreamWaiter ──
@@ -133,8 +138,10 @@ export class InboundExchange implements RequestHandler, ResponseHandler, StreamW
     }
     if (trailers !== undefined && this.#upstream === stream) stream.sendTrailers(trailers)
     this.#credit(sent)
-    // A fresh connection is never stale: nothing will be sent again.
-    if (this.#upstream === stream) this.#dropRecord()
+    // A fresh connection is never stale: nothing will be sent again, unless the application refuses.
+    const isBare = record.bytes === 0 && trailers === undefined
+    const mayRepeat = isBare && this.#carriage === Carriage.http2 && this.#mayBeSentAgain(record.head)
+    if (this.#upstream === stream && !mayRepeat) this.#dropRecord()
   }
 
   onStreamFailed(error: ConnectError): void {
@@ -251,7 +258,7 @@ export class InboundExchange implements RequestHandler, ResponseHandler, StreamW
     if (
       !this.#hasAnswered &&
       this.#record?.isComplete &&
-      (error.kind === 'stale' || error.isUnprocessed) &&
+      (error.kind === 'stale' || error.isUnprocessed || isTooMuch(error)) &&
       this.#staleRetries++ < MAX_STALE_RETRIES
     ) {
       const { head } = this.#record
@@ -346,6 +353,11 @@ export class InboundExchange implements RequestHandler, ResponseHandler, StreamW
     // What was not sent will not be: its sender must not wait for credit.
     this.#credit(this.#uncreditedBytes)
   }
+}
+
+/** Refused for what else the connection carries: another one may bear it (see `http/stream-allowance.ts`). */
+function isTooMuch(error: StreamError): boolean {
+  return error.kind === 'reset' && error.code === ErrorCode.enhanceYourCalm
 }
 
 /** Makes an HTTP/2 head the HTTP/1 message it was before the client's proxy upgraded it. */

@@ -64,6 +64,11 @@ export class HttpClients {
     return this.#http2.isReady
   }
 
+  /** The endpoint has refused HTTP/2 streams that it had said it would take. */
+  get hasRefused(): boolean {
+    return this.#http2.hasRefused
+  }
+
   /** HTTP/2 streams in flight. */
   get streamCount(): number {
     return this.#http2.streamCount

@@ -1,5 +1,6 @@
 /**
- * HTTP/2 to one endpoint: one connection, kept open; more only while the peer's stream limit holds requests back.
+ * HTTP/2 to one endpoint: one connection, kept open; more only while the peer's stream limit, or what it bears
+ * (`http/stream-allowance.ts`), holds requests back.
  *
  * A lost connection is opened again with exponential back-off, so an endpoint becomes ready without a request that waits.
  */
@@ -7,6 +8,7 @@
 import type { Http2Config } from '../http/http2-config.ts'
 import { Http2Connection, type Http2Owner } from '../http/http2-connection.ts'
 import type { Http2Stream } from '../http/http2-stream.ts'
+import { StreamAllowance } from '../http/stream-allowance.ts'
 import type { Transport } from '../http/transport.ts'
 import type { Backoff } from '../policy/backoff.ts'
 import type { OnRefused, Refusal } from '../wire/refusal.ts'
@@ -35,6 +37,8 @@ export class Http2Client {
   #connecting: { cancel(): void } | undefined = undefined
   #retryTimer: NodeJS.Timeout | undefined = undefined
   readonly #backoff: Backoff
+  /** `undefined` where the peer only passes on what others refuse. */
+  readonly #allowance: StreamAllowance | undefined
   #isStarted = false
   #isClosed = false
 
@@ -43,6 +47,7 @@ export class Http2Client {
     this.#config = config
     this.#events = events
     this.#backoff = backoff
+    this.#allowance = config.isMeshed ? undefined : new StreamAllowance()
   }
 
   get isStarted(): boolean {
@@ -53,6 +58,11 @@ export class Http2Client {
   get isReady(): boolean {
     for (let at = 0; at < this.#links.length; at++) if (this.#links[at]!.connection.canOpen) return true
     return false
+  }
+
+  /** The endpoint has refused streams that it had said it would take. */
+  get hasRefused(): boolean {
+    return this.#allowance !== undefined && this.#allowance.limit !== Number.POSITIVE_INFINITY
   }
 
   get streamCount(): number {
@@ -98,7 +108,7 @@ export class Http2Client {
       'http2',
       (transport) => {
         this.#connecting = undefined
-        this.#links.push(new Link(this, transport, this.#config))
+        this.#links.push(new Link(this, transport, this.#config, this.#allowance))
       },
       (error) => {
         this.#connecting = undefined
@@ -164,9 +174,9 @@ class Link implements Http2Owner {
   #isReady = false
   #hasLasted = false
 
-  constructor(client: Http2Client, transport: Transport, config: Http2Config) {
+  constructor(client: Http2Client, transport: Transport, config: Http2Config, allowance: StreamAllowance | undefined) {
     this.#client = client
-    this.connection = new Http2Connection(transport, config, this)
+    this.connection = new Http2Connection(transport, config, this, undefined, allowance)
   }
 
   /** It spoke HTTP/2, and served a request or at least lasted a while. */

@@ -3,6 +3,7 @@ import { isIdempotent } from '../http/method.ts'
 import type { StreamError } from '../http/stream-error.ts'
 import { NO_GRPC_STATUS } from '../policy/classify.ts'
 import { isRetryableGrpcStatus, isRetryableStatus } from '../policy/outbound-policy.ts'
+import { ErrorCode } from '../wire/connection-error.ts'
 import type { Head } from '../wire/head.ts'
 import type { Attempt } from './attempt.ts'
 import type { RetryPlan } from './route-plan.ts'
@@ -26,5 +27,8 @@ export function asksForRetry(retry: RetryPlan, attempt: Attempt, isGrpc: boolean
 
 /** Whether no application has seen a request that failed so, or may see it twice (RFC 9110 §9.2.2). */
 export function isSafeToRepeat(error: StreamError, request: Head | undefined): boolean {
-  return error.isUnprocessed || (error.kind === 'stale' && request !== undefined && isIdempotent(request))
+  if (error.isUnprocessed) return true
+  // Refused for what else the connection carries: the next one may bear it (see `http/stream-allowance.ts`).
+  const isTooMuch = error.kind === 'reset' && error.code === ErrorCode.enhanceYourCalm
+  return (error.kind === 'stale' || isTooMuch) && request !== undefined && isIdempotent(request)
 }
