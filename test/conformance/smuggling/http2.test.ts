@@ -1,10 +1,10 @@
-/** Request smuggling by HTTP/2 requests that become HTTP/1: see smuggling.test.ts. */
+/** Request smuggling by HTTP/2 requests that become HTTP/1: see http1.test.ts. */
 import { type Test, test } from 'tap'
-import { startPair } from '../proxy/pair.ts'
+import { startPair } from '../../proxy/pair.ts'
+import { checkReaders } from './check-readers.ts'
+import { HTTP2_CASES, type Http2Case } from './http2-cases.ts'
 import { type Coding, type Fields, fieldBlock, RawHttp2 } from './raw-http2.ts'
 import { describeRequest, type OriginRequest, startRecordingOrigin } from './recording-origin.ts'
-import { checkReaders } from './recording-origin-check.ts'
-import { HTTP2_CASES, type Http2Case } from './smuggling-http2.ts'
 
 /** Each case is sent in every coding; `indexed` refers to what the stream before has put into the table. */
 const CODINGS: readonly Coding[] = ['plain', 'huffman', 'indexing', 'indexed']

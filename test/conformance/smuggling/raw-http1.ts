@@ -1,6 +1,6 @@
 /** A client that writes bytes as they are and reads responses, so that a test can say what HTTP libraries refuse to say. */
 import type { Socket } from 'node:net'
-import { connectTcp } from '../proxy/apps.ts'
+import { connectTcp } from '../../proxy/apps.ts'
 
 /** Longer than any answer takes: a case that runs into it has failed. */
 const HANGING_MS = 10_000

@@ -1,13 +1,13 @@
 /** An HTTP/2 client made of frames and field lines, so that a test can say what HTTP libraries refuse to say. */
 import type { Socket } from 'node:net'
-import { data, frame } from '../../proxy/http/test-frames.ts'
-import { u24, u31, u32 } from '../../proxy/wire/bytes.ts'
-import { errorName } from '../../proxy/wire/connection-error.ts'
-import { CLIENT_PREFACE, Flag, FRAME_HEADER_LENGTH, FrameType } from '../../proxy/wire/frame.ts'
-import { Head } from '../../proxy/wire/head.ts'
-import { HpackDecoder } from '../../proxy/wire/hpack-decoder.ts'
-import { encodeHuffman } from '../../proxy/wire/huffman.ts'
-import { connectTcp } from '../proxy/apps.ts'
+import { data, frame } from '../../../proxy/http/test-frames.ts'
+import { u24, u31, u32 } from '../../../proxy/wire/bytes.ts'
+import { errorName } from '../../../proxy/wire/connection-error.ts'
+import { CLIENT_PREFACE, Flag, FRAME_HEADER_LENGTH, FrameType } from '../../../proxy/wire/frame.ts'
+import { Head } from '../../../proxy/wire/head.ts'
+import { HpackDecoder } from '../../../proxy/wire/hpack-decoder.ts'
+import { encodeHuffman } from '../../../proxy/wire/huffman.ts'
+import { connectTcp } from '../../proxy/apps.ts'
 
 /** Longer than any answer takes: a case that runs into it has failed. */
 const HANGING_MS = 10_000

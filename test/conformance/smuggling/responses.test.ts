@@ -1,9 +1,9 @@
 /** Response splitting: what an origin writes reaches the client as it was meant or not at all, and never another client. */
 import { test } from 'tap'
-import { startTcp } from '../proxy/apps.ts'
-import { startPair } from '../proxy/pair.ts'
+import { startTcp } from '../../proxy/apps.ts'
+import { startPair } from '../../proxy/pair.ts'
 import { RawHttp1 } from './raw-http1.ts'
-import { RESPONSE_CASES, type ResponseCase } from './smuggling-responses.ts'
+import { RESPONSE_CASES, type ResponseCase } from './response-cases.ts'
 
 interface Seen {
   readonly text: string

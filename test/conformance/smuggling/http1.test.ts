@@ -3,12 +3,12 @@
  * records bytes. Either they are refused, or what the origin gets is what the client meant and can be read in one way.
  */
 import { type Test, test } from 'tap'
-import { defaultInboundTable, defaultServer } from '../../proxy/policy/inbound-policy.ts'
-import { startPair } from '../proxy/pair.ts'
+import { defaultInboundTable, defaultServer } from '../../../proxy/policy/inbound-policy.ts'
+import { startPair } from '../../proxy/pair.ts'
+import { checkReaders } from './check-readers.ts'
+import { HTTP1_CASES, type Http1Case } from './http1-cases.ts'
 import { RawHttp1, type RawResponse } from './raw-http1.ts'
 import { describeRequest, type OriginRequest, startRecordingOrigin } from './recording-origin.ts'
-import { checkReaders } from './recording-origin-check.ts'
-import { HTTP1_CASES, type Http1Case } from './smuggling-http1.ts'
 
 /** Four characters, as many as `{id}` has, so that lengths in the table hold. `b` is the case byte by byte. */
 const idOf = (at: number, suffix: 't' | 'b') => `c${at.toString(36).padStart(2, '0')}${suffix}`
