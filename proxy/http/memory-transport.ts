@@ -29,11 +29,6 @@ export class MemoryTransport implements Transport {
     this.#isFlushAsked = true
   }
 
-  writeOwned(buf: Buffer): void {
-    this.#flush()
-    this.#sent.push(buf)
-  }
-
   pause(): void {
     this.isPaused = true
   }

@@ -14,8 +14,6 @@ export interface Transport extends Output {
   readonly pendingBytes: number
   /** Sends what was written at the end of this turn of the event loop. */
   flushSoon(): void
-  /** Sends `buf` after everything written before, without a copy; the caller never touches it again. */
-  writeOwned(buf: Buffer): void
   /** Stops and restarts reading. */
   pause(): void
   resume(): void

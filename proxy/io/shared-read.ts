@@ -6,9 +6,7 @@
  * falls back to 'data' events, which is slower and otherwise the same; `shared-read.test.ts` fails then.
  */
 import type { Socket } from 'node:net'
-
-/** Takes `length` bytes from the front of `buf` during the call; false stops reading until the socket is resumed. */
-export type OnRead = (length: number, buf: Buffer) => boolean
+import { hearReads, type OnRead, streamHandleOf } from './stream-handle.ts'
 
 interface Handle {
   useUserBuffer?(buf: Buffer): void
@@ -36,9 +34,9 @@ function fieldsOf(socket: Socket): Fields | undefined {
 
 /**
  * Reads of `socket` go to `buf` and `onRead` from now on; false where this Node cannot. Bytes that were read before still
- * come as 'data' events first. `next`, asked after each call of `onRead`, may give another buffer for the next read.
+ * come as 'data' events first.
  */
-export function readInto(socket: Socket, buf: Buffer, onRead: OnRead, next?: () => Buffer | undefined): boolean {
+export function readInto(socket: Socket, buf: Buffer, onRead: OnRead): boolean {
   const handle = (socket as unknown as { readonly _handle?: Handle })._handle
   const fields = fieldsOf(socket)
   if (handle?.useUserBuffer === undefined || fields === undefined) return false
@@ -46,8 +44,10 @@ export function readInto(socket: Socket, buf: Buffer, onRead: OnRead, next?: () 
   const isAgain = slots[fields.buffer] !== null && slots[fields.buffer] !== undefined
   slots[fields.buffer] = buf
   slots[fields.callback] = onRead
-  slots[fields.generator] = next ?? null
-  // Each call stacks another listener on the handle: one is enough, its buffer changes by `next`.
+  slots[fields.generator] = null
+  // Each call stacks another listener on the handle: one is enough.
   if (!isAgain) handle.useUserBuffer(buf)
+  const direct = streamHandleOf(socket)
+  if (direct !== undefined) hearReads(direct, socket, buf, onRead)
   return true
 }

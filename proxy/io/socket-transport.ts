@@ -9,11 +9,14 @@ import { LARGE_CHUNK_BYTES, releaseChunk, takeChunk } from '../http/chunk-pool.t
 import type { ByteCounters, Transport, TransportHandler } from '../http/transport.ts'
 import { readInto } from './shared-read.ts'
 import { takeEndedBytes } from './sniff.ts'
+import { lastWriteError, type StreamHandle, streamHandleOf, type WriteRequest, writeError } from './stream-handle.ts'
 
 /** After our FIN the peer has this long to send its own. */
 const LINGER_MS = 5_000
 /** While the last bytes still have to leave, the peer has so many of these periods to take some of them. */
 const MAX_STALLED_LINGERS = 6
+/** From so many bytes on that the kernel has not taken, writers are asked to wait. */
+const HIGH_WATER_BYTES = 65_536
 const EMPTY = Buffer.alloc(0)
 
 /** Every connection reads into this: what arrives is handled before the next connection is read. */
@@ -43,8 +46,13 @@ export class SocketTransport implements Transport, ByteCounters {
   readBytes = 0
   writtenBytes = 0
   readonly socket: Socket
-  readonly #inFlight: Buffer[] = []
-  readonly #onWritten: () => void
+  /** Where writes go without the stream of the socket; `undefined` writes to the socket. */
+  readonly #handle: StreamHandle | undefined
+  /** One write at a time is under way, as TLS wants it; what is written meanwhile waits behind it. */
+  #inFlight: Buffer | undefined = undefined
+  #waiting: { readonly chunk: Buffer; readonly length: number }[] | undefined = undefined
+  /** Bytes in flight and waiting. */
+  #unsentBytes = 0
   #isDirty = false
   #isPaused = false
   /** More than one chunk was needed in this turn. */
@@ -53,6 +61,8 @@ export class SocketTransport implements Transport, ByteCounters {
   /** Our FIN was given to the socket: nothing can be written behind it. */
   #isShut = false
   #isClosed = false
+  /** Destroyed as soon as everything written has left. */
+  #isDoomed = false
   /** What was read of a socket that had ended before it came here. */
   #past: Buffer | undefined = undefined
   #linger: NodeJS.Timeout | undefined = undefined
@@ -60,10 +70,7 @@ export class SocketTransport implements Transport, ByteCounters {
 
   constructor(socket: Socket) {
     this.socket = socket
-    this.#onWritten = () => {
-      const chunk = this.#inFlight.shift()
-      if (chunk !== undefined && chunk !== EMPTY) releaseChunk(chunk)
-    }
+    this.#handle = streamHandleOf(socket)
     readInto(socket, shared, (length, buf) => {
       if (this.#isPaused) {
         // Node may read once more after a pause; that waits in the socket, behind what waits there already.
@@ -81,10 +88,7 @@ export class SocketTransport implements Transport, ByteCounters {
       this.handler.onBytes(data, 0, data.length)
     })
     socket.on('end', () => this.handler.onEnd())
-    socket.on('drain', () => {
-      this.isWritable = true
-      this.handler.onDrain()
-    })
+    socket.on('drain', () => this.#onDrain())
     socket.on('error', (error) => {
       this.#error = error
     })
@@ -97,7 +101,7 @@ export class SocketTransport implements Transport, ByteCounters {
   }
 
   get pendingBytes(): number {
-    return this.at + this.socket.writableLength
+    return this.at + this.#unsentBytes + this.socket.writableLength
   }
 
   get isClosed(): boolean {
@@ -125,16 +129,7 @@ export class SocketTransport implements Transport, ByteCounters {
     this.#isBulk = false
     if (this.at > 0) this.#writeOut()
     else if (this.buf !== EMPTY) this.#release()
-    if (!this.#isEnding || this.#isShut) return
-    this.#isShut = true
-    if (!this.#isClosed) this.socket.end()
-  }
-
-  writeOwned(buf: Buffer): void {
-    if (this.at > 0) this.#writeOut()
-    if (this.#isClosed || this.#isEnding) return
-    this.writtenBytes += buf.length
-    if (!this.socket.write(buf)) this.isWritable = false
+    this.#shutWhenSent()
   }
 
   pause(): void {
@@ -163,13 +158,12 @@ export class SocketTransport implements Transport, ByteCounters {
     if (this.#isClosed) return
     if (this.at > 0) this.#writeOut()
     this.#isEnding = true
-    this.#isShut = true
     // What was written before goes out first: a GOAWAY or an error response must still arrive.
-    if (this.socket.writableLength === 0) this.socket.destroy()
-    else {
-      this.socket.destroySoon()
-      this.#lingerOn()
-    }
+    if (this.#inFlight !== undefined) this.#isDoomed = true
+    else if (this.socket.writableLength === 0) this.socket.destroy()
+    else this.socket.destroySoon()
+    this.#isShut = true
+    if (!this.socket.destroyed) this.#lingerOn()
   }
 
   cut(): void {
@@ -181,6 +175,7 @@ export class SocketTransport implements Transport, ByteCounters {
     this.#isClosed = true
     this.#stopLinger()
     this.#release()
+    this.#dropWaiting()
     this.handler.onClose(this.#error)
   }
 
@@ -213,12 +208,80 @@ export class SocketTransport implements Transport, ByteCounters {
     this.at = 0
     if (this.#isShut || this.#isClosed || this.socket.destroyed) return releaseChunk(chunk)
     this.writtenBytes += length
-    if (!this.socket.write(chunk.subarray(0, length), this.#onWritten)) this.isWritable = false
-    if (this.socket.writableLength === 0) {
-      // The kernel took it all: the chunk is free, only its turn in the line of callbacks remains.
-      this.#inFlight.push(EMPTY)
+    if (this.#handle === undefined) {
+      // The socket keeps the chunk for as long as it likes, so it does not come back to the pool.
+      if (!this.socket.write(chunk.subarray(0, length))) this.isWritable = false
+      return
+    }
+    if (this.#inFlight === undefined) return this.#send(this.#handle, chunk, length)
+    this.#waiting ??= []
+    this.#waiting.push({ chunk, length })
+    this.#count(length)
+  }
+
+  /** Gives `chunk[0, length)` to the kernel; what that does not take at once is in flight. */
+  #send(handle: StreamHandle, chunk: Buffer, length: number): void {
+    const request = handle.writeBuffer(null, new Uint8Array(chunk.buffer, chunk.byteOffset, length))
+    if (typeof request === 'number') {
       releaseChunk(chunk)
-    } else this.#inFlight.push(chunk)
+      if (request !== 0) this.#fail(writeError(request))
+      return
+    }
+    const error = lastWriteError()
+    if (error !== 0) return this.#fail(writeError(error, request))
+    this.#inFlight = chunk
+    this.#count(length)
+    request.buffer = chunk
+    request.oncomplete = (status) => this.#onSent(status, length, request)
+    const status = request.writeStatus
+    if (status === null) return
+    request.writeStatus = null
+    this.#onSent(status, length, request)
+  }
+
+  #onSent(status: number, length: number, request: WriteRequest): void {
+    releaseChunk(this.#inFlight!)
+    this.#inFlight = undefined
+    if (this.#isClosed || this.socket.destroyed) return
+    if (status < 0) return this.#fail(writeError(status, request))
+    this.#unsentBytes -= length
+    while (this.#inFlight === undefined && this.#waiting !== undefined && this.#waiting.length > 0) {
+      const next = this.#waiting.shift()!
+      this.#unsentBytes -= next.length
+      this.#send(this.#handle!, next.chunk, next.length)
+    }
+    if (this.#inFlight !== undefined || this.socket.destroyed) return
+    if (!this.isWritable) this.#onDrain()
+    if (this.#isDoomed) this.socket.destroySoon()
+    // What was written since then leaves first, at the end of this turn.
+    else if (this.at === 0) this.#shutWhenSent()
+  }
+
+  #count(length: number): void {
+    this.#unsentBytes += length
+    if (this.#unsentBytes >= HIGH_WATER_BYTES) this.isWritable = false
+  }
+
+  #onDrain(): void {
+    this.isWritable = true
+    this.handler.onDrain()
+  }
+
+  #shutWhenSent(): void {
+    if (!this.#isEnding || this.#isShut || this.#inFlight !== undefined) return
+    this.#isShut = true
+    if (!this.#isClosed) this.socket.end()
+  }
+
+  #fail(error: Error): void {
+    this.#dropWaiting()
+    this.socket.destroy(error)
+  }
+
+  #dropWaiting(): void {
+    for (const { chunk } of this.#waiting ?? []) releaseChunk(chunk)
+    this.#waiting = undefined
+    this.#unsentBytes = 0
   }
 
   #release(): void {

@@ -29,7 +29,6 @@ export class BenchTransport implements Transport {
   }
 
   flushSoon(): void {}
-  writeOwned(): void {}
   pause(): void {}
   resume(): void {}
   end(): void {}
