@@ -47,7 +47,7 @@ export const HTTP2_BOUNDS = {
   /** CONTINUATION frames per field block; more is ENHANCE_YOUR_CALM (a flood of empty ones costs a peer nothing). */
   maxContinuations: 64,
   /** Parameters of one SETTINGS frame; more is ENHANCE_YOUR_CALM: each may touch every open stream. */
-  maxSettings: 64,
+  maxSettings: 32,
   /** Content a client sent that no reader has consumed yet; beyond it its connection window is not refilled. */
   maxRetainedBytes: 4 * 1_048_576,
   /**
@@ -58,12 +58,12 @@ export const HTTP2_BOUNDS = {
   /** Unsent bytes (answers to PING and SETTINGS among them) at a peer that does not read; beyond it the connection ends. */
   maxUnsentBytes: 2 * 1_048_576,
   /** Frames that carry nothing (empty DATA, PRIORITY, PING, SETTINGS, tiny WINDOW_UPDATE, pieces of a frame). */
-  idleFrames: { burst: 1_000, perSecond: 100 },
+  idleFrames: { burst: 500, perSecond: 100 },
   /** What a head or a frame with content earns of them, and how many bytes of content earn one more. */
   idleFramesPerHead: 4,
   idleFrameBytesShift: 7,
   /** A SETTINGS frame counts as so many: it may change the window of every stream, and wants an answer. */
-  idleFramesPerSettings: 8,
+  idleFramesPerSettings: 10,
   /** A smaller WINDOW_UPDATE carries nothing. */
   minWindowUpdateBytes: 128,
   /** A read smaller than this that completes no frame carries nothing. */
@@ -74,7 +74,7 @@ export const HTTP2_BOUNDS = {
    */
   resets: { burst: 500, perSecond: 100 },
   /** A head that is too large counts as so many: it costs as much to read. */
-  resetsPerLargeHead: 20,
+  resetsPerLargeHead: 50,
   /** 1xx responses before the final one; more resets the stream. */
   maxInformational: 64,
   /** Ids of streams we reset, remembered so that frames already on their way are ignored. */

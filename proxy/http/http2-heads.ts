@@ -40,7 +40,8 @@ export class HeadReceiver {
   #blocks = 0
   #isTableRefused = false
   /** Field block under assembly, and its stream; 0 when there is none. */
-  #block: Buffer | undefined = undefined
+  readonly #block: Buffer[] = []
+  #blockBytes = 0
   #blockStreamId = 0
   #blockEndsStream = false
   #continuations = 0
@@ -81,22 +82,22 @@ export class HeadReceiver {
     if (dependsOnItself) return this.#onSelfDependency(flags, streamId, buf, at, blockEnd)
     const endStream = (flags & Flag.endStream) !== 0
     if ((flags & Flag.endHeaders) !== 0) return this.#onBlock(streamId, endStream, buf, at, blockEnd)
-    this.#block = Buffer.from(buf.subarray(at, blockEnd))
+    this.#block.push(Buffer.from(buf.subarray(at, blockEnd)))
+    this.#blockBytes = blockEnd - at
     this.#blockStreamId = streamId
     this.#blockEndsStream = endStream
     this.#continuations = 0
   }
 
   onContinuation(flags: number, streamId: number, buf: Buffer, start: number, end: number): void {
-    const begun = this.#block
-    if (begun === undefined) {
+    if (this.#blockStreamId === 0) {
       throw new ConnectionError(
         ErrorCode.protocolError,
         `stream ${streamId}: CONTINUATION without HEADERS (RFC 9113 §6.10)`,
       )
     }
     this.#continuations++
-    const bytes = begun.length + end - start
+    const bytes = this.#blockBytes + end - start
     if (this.#continuations > HTTP2_BOUNDS.maxContinuations || bytes > 2 * this.#session.config.maxHeaderListBytes) {
       throw new ConnectionError(
         ErrorCode.enhanceYourCalm,
@@ -104,12 +105,12 @@ export class HeadReceiver {
         'continuations',
       )
     }
-    const block = Buffer.concat([begun, buf.subarray(start, end)])
+    this.#blockBytes = bytes
     if ((flags & Flag.endHeaders) === 0) {
-      this.#block = block
+      if (start < end) this.#block.push(Buffer.from(buf.subarray(start, end)))
       return
     }
-    this.#block = undefined
+    const block = Buffer.concat([...this.#block.splice(0), buf.subarray(start, end)])
     this.#blockStreamId = 0
     this.#onBlock(streamId, this.#blockEndsStream, block, 0, block.length)
   }

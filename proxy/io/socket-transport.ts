@@ -6,6 +6,7 @@
  */
 import type { Socket } from 'node:net'
 import { LARGE_CHUNK_BYTES, releaseChunk, takeChunk } from '../http/chunk-pool.ts'
+import { Lingering } from '../http/lingering.ts'
 import type { ByteCounters, Transport, TransportHandler } from '../http/transport.ts'
 import { readInto } from './shared-read.ts'
 import { takeEndedBytes } from './sniff.ts'
@@ -151,6 +152,8 @@ export class SocketTransport implements Transport, ByteCounters {
 
   close(): void {
     this.end()
+    if (this.#isClosed || this.#linger !== undefined) return
+    new Lingering(this)
     this.#lingerOn()
   }
 

@@ -101,6 +101,7 @@ test('chunked content that is refused', async (t) => {
     { name: 'a word behind a size', text: '3\tx\r\nabc\r\n' },
     { name: 'endless spaces', text: `3${' '.repeat(300)}` },
     { name: 'an endless extension', text: `3;${'x'.repeat(300)}` },
+    { name: 'extensions without end', text: `1;${'x'.repeat(250)}\r\na\r\n`.repeat(70) },
     { name: 'two numbers', text: '1 1\r\na\r\n' },
     { name: 'words behind the size', text: '1 a\r\na\r\n' },
     { name: 'a lone semicolon', text: '1;\r\na\r\n' },

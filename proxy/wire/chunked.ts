@@ -16,6 +16,8 @@ import type { Output } from './output.ts'
 export const MAX_CHUNK_SIZE_DIGITS = 12
 /** Extensions have no meaning anybody uses; they are skipped, but not for ever. */
 export const MAX_CHUNK_EXTENSION_BYTES = 256
+/** All extensions of one message: beyond it they are there to keep us busy. */
+export const MAX_EXTENSIONS_BYTES = 16 * 1024
 export const MAX_TRAILER_BYTES = 16 * 1024
 /** Room a chunk header needs. */
 export const CHUNK_HEADER_BYTES = 10
@@ -66,6 +68,7 @@ export class ChunkedDecoder {
   #left = 0
   #digits = 0
   #extensionBytes = 0
+  #extensionsBytes = 0
   /** Trailer lines read so far; without memory until there are any. */
   #trailers: Buffer | undefined = undefined
   #trailerBytes = 0
@@ -80,6 +83,7 @@ export class ChunkedDecoder {
     this.#state = State.sizeStart
     this.#left = 0
     this.#digits = 0
+    this.#extensionsBytes = 0
     this.#trailers = undefined
     this.#trailerBytes = 0
   }
@@ -127,6 +131,8 @@ export class ChunkedDecoder {
           if (this.#state === State.done) throw badChunk('a chunk extension is not one')
           if (++this.#extensionBytes > MAX_CHUNK_EXTENSION_BYTES)
             throw badChunk(`a chunk extension is longer than ${MAX_CHUNK_EXTENSION_BYTES} bytes`)
+          if (++this.#extensionsBytes > MAX_EXTENSIONS_BYTES)
+            throw badChunk(`the chunk extensions are longer than ${MAX_EXTENSIONS_BYTES} bytes in all`)
           at++
           break
         case State.sizeEnd:

@@ -138,7 +138,8 @@ export class HpackDecoder {
   /** A field of the dynamic table: other connections have other tables, so it has no encoded form to pass on. */
   #dynamic(head: Head, entry: DynamicEntry): void {
     if (head.listBytes + entry.name.length + entry.value.length > this.#maxListBytes) {
-      this.#tooLarge(head, entry.name.toString('latin1'))
+      // The name is told once: a block may name a large entry ten thousand times.
+      this.#tooLarge(head, head.isTooLarge ? '' : entry.name.toString('latin1'))
       return
     }
     this.#appendName(head, entry)
@@ -272,7 +273,8 @@ export class HpackDecoder {
     const nameLength = known === OTHER ? nameEnd - nameStart : TOKEN_NAME_LENGTHS[known]!
     head.listBytes += nameLength + decodedLength + FIELD_OVERHEAD_BYTES
     if (head.listBytes > this.#maxListBytes) {
-      const name = known === OTHER ? head.bytes.toString('latin1', nameStart, nameEnd) : TOKEN_NAMES[known]!
+      const isTold = head.isTooLarge || known !== OTHER
+      const name = !isTold ? head.bytes.toString('latin1', nameStart, nameEnd) : (TOKEN_NAMES[known] ?? '')
       this.#tooLarge(head, name)
       return
     }
