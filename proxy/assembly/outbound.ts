@@ -37,6 +37,7 @@ export function assembleOutbound(surroundings: Surroundings, control: Control): 
         isInformational: config.isInformational,
         maxInFlight: config.maxInFlight,
         maxConnections: config.maxConnections,
+        rebalance: config.rebalance,
         http: {
           http2: { ...config.http2Server, isInformational: config.isInformational },
           maxHeadBytes: config.http2Server.maxHeaderListBytes,

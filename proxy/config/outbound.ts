@@ -38,6 +38,8 @@ export interface OutboundConfig {
   readonly maxIdlePerEndpoint: number
   /** Whether applications see `l5d-proxy-error` and `l5d-proxy-connection`. */
   readonly isInformational: boolean
+  /** When long streams are moved to other replicas; `undefined`: never. */
+  readonly rebalance: { readonly afterMs: number; readonly graceMs: number } | undefined
   readonly http2Server: Http2Config
   readonly http2Client: Http2Config
 }
@@ -60,7 +62,15 @@ export function readOutbound(env: Env): OutboundConfig {
     http1PoolIdleMs: env.durationMs(`${PREFIX}_HTTP1_CONNECTION_POOL_IDLE_TIMEOUT`, 3_000),
     maxIdlePerEndpoint: env.integer(`${PREFIX}_MAX_IDLE_CONNS_PER_ENDPOINT`, 10_000, 0, 1_000_000),
     isInformational: !env.boolean(`${PREFIX}_DISABLE_INFORMATIONAL_HEADERS`, false),
+    rebalance: readRebalance(env),
     http2Server: readHttp2Server(env, PREFIX),
     http2Client: readHttp2Client(env),
   }
+}
+
+/** `WEFT_` because Linkerd's proxy has nothing like it. */
+function readRebalance(env: Env): OutboundConfig['rebalance'] {
+  const afterMs = env.optionalDurationMs('WEFT_PROXY_OUTBOUND_REBALANCE_AFTER')
+  const graceMs = env.durationMs('WEFT_PROXY_OUTBOUND_REBALANCE_GRACE', 30_000)
+  return afterMs === undefined || afterMs === 0 ? undefined : { afterMs, graceMs }
 }

@@ -38,6 +38,11 @@ export class Attempt {
     return this.#isLoadOpen || this.status !== 0
   }
 
+  /** Where it is; `undefined` when it has ended. */
+  get endpoint(): Endpoint | undefined {
+    return this.#endpoint
+  }
+
   get hasFirstByte(): boolean {
     return this.#latencyMs !== -1
   }

@@ -54,6 +54,7 @@ export const errors = {
     ),
   endpointIo: (message: string) => error(502, UNAVAILABLE, message, true),
   connectTimeout: (message: string) => error(504, DEADLINE_EXCEEDED, message, true),
+  moved: error(503, UNAVAILABLE, 'the stream ends so that it can be opened at another replica', false),
   invalidPolicy: (message: string) => error(500, INTERNAL, `invalid policy: ${message}`, true),
   tooMuchWaiting: (bytes: number) =>
     error(503, UNAVAILABLE, `more than ${bytes} bytes of the request arrived before an endpoint was ready`, true),

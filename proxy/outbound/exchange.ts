@@ -21,11 +21,12 @@ import { ERROR_NAMES, ErrorCode } from '../wire/connection-error.ts'
 import { Head, Version } from '../wire/head.ts'
 import { token } from '../wire/tokens.ts'
 import { Attempt } from './attempt.ts'
-import type { BackendWaiter } from './backend.ts'
+import type { Backend, BackendWaiter } from './backend.ts'
 import type { OutboundContext } from './context.ts'
 import type { Endpoint } from './endpoint.ts'
 import { errors } from './errors.ts'
 import { HeldResponse } from './held-response.ts'
+import type { MovableStream } from './rebalance.ts'
 import { asksForRetry, isSafeToRepeat, MAX_SAFE_RETRIES, SAFE_RETRY_BYTES } from './retry.ts'
 import type { BackendPlan, PlannedRoute, RoutePlan } from './route-plan.ts'
 
@@ -40,12 +41,12 @@ const PROXY_CONNECTION = token('l5d-proxy-connection')
 /** While nothing was sent the client has no credit for more than its window; a hard bound all the same. */
 const MAX_WAITING_BYTES = 1_048_576
 
-export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter, StreamWaiter {
+export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter, StreamWaiter, MovableStream {
   readonly #context: OutboundContext
   readonly #downstream: ServerStream
   readonly #plan: RoutePlan
   readonly #route: PlannedRoute
-  readonly #startedAtMs: number
+  readonly startedAtMs: number
   readonly #isGrpc: boolean
   readonly #carriage: Carriage
   readonly #isUpgrade: boolean
@@ -89,13 +90,13 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
     this.#plan = route.plan
     this.#downstream = downstream
     this.#isRequestEnded = endStream
-    this.#startedAtMs = context.nowMs()
+    this.startedAtMs = context.nowMs()
     const isHttp2 = head.version === Version.http2
     this.#isGrpc = isHttp2 && isGrpcContentType(head.get(CONTENT_TYPE))
     this.#isConnect = !isHttp2 && hasMethod(head, CONNECT)
     this.#isUpgrade = this.#isConnect || (!isHttp2 && head.isUpgrade)
     this.#requiredId = requiredId
-    this.#current = new Attempt(route.plan, this.#isGrpc, this.#startedAtMs)
+    this.#current = new Attempt(route.plan, this.#isGrpc, this.startedAtMs)
     const isPooled = head.version !== Version.http10 && head.find(HOST) !== -1 && head.get(HOST) !== ''
     this.#carriage = isHttp2 ? Carriage.http2 : isPooled && !this.#isUpgrade ? Carriage.http1 : Carriage.http1Unpooled
     if (!isHttp2) dropHopByHop(head, this.#isUpgrade)
@@ -114,10 +115,11 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
       const ms = timeouts.idleMs
       this.#idleTimer = setTimeout(() => this.#onTimeout(errors.idleTimeout(ms), 'idle'), ms)
     }
+    this.#context.streams?.add(this)
     recorder.onRequest()
-    budget?.deposit(this.#startedAtMs)
+    budget?.deposit(this.startedAtMs)
     this.#record = new RequestRecord(head, endStream)
-    this.#attempt(head, this.#startedAtMs)
+    this.#attempt(head, this.startedAtMs)
   }
 
   // ── The way out ──
@@ -550,6 +552,29 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
     this.#tryTimer = undefined
   }
 
+  // ── MovableStream ──
+
+  get backend(): Backend | undefined {
+    return this.#backend?.backend
+  }
+
+  get endpoint(): Endpoint | undefined {
+    return this.#current.endpoint
+  }
+
+  move(): void {
+    if (this.isAbandoned) return
+    const upstream = this.#upstream
+    this.#upstream = undefined
+    // It says nothing about the endpoint, and to the client it is an answer.
+    if (!this.#isResponseDone) this.#finish('', this.#context.nowMs(), true)
+    upstream?.reset(ErrorCode.cancel)
+    if (!this.#hasAnswered) return this.#answer(errors.moved)
+    this.#release()
+    if (this.#isGrpc && !this.#isResponseDone) return endWithError(this.#downstream, errors.moved, true)
+    this.#resetClient(ErrorCode.cancel)
+  }
+
   // ── The end ──
 
   /** The response ended in order. */
@@ -641,6 +666,7 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
     this.#held = undefined
     // What was not sent will not be: its sender must not wait for credit.
     this.#credit(this.#uncreditedBytes)
+    this.#context.streams?.delete(this)
     this.#context.onEnded()
   }
 }

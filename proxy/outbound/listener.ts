@@ -17,6 +17,7 @@ import type { Refusal } from '../wire/refusal.ts'
 import type { OutboundContext } from './context.ts'
 import { outboundRequests } from './http.ts'
 import { OpaqueForward } from './opaque.ts'
+import { MovableConnection, type RebalanceConfig, Rebalancer } from './rebalance.ts'
 import type { OpaqueChoice, Target } from './target.ts'
 import type { TargetCache } from './target-cache.ts'
 
@@ -38,6 +39,8 @@ export interface OutboundListenerConfig {
   /** Accepted connections that are open; more are closed at once. */
   readonly maxConnections: number
   readonly http: HttpServerConfig
+  /** `undefined`: long streams stay where they are. */
+  readonly rebalance: RebalanceConfig | undefined
 }
 
 export interface OutboundDeps {
@@ -55,11 +58,13 @@ export class OutboundListener {
   readonly #server: Server
   readonly #served = new Set<ServedConnection>()
   readonly #sockets = new Set<Socket>()
+  readonly #rebalancer: Rebalancer | undefined
   #inFlight = 0
 
   constructor(config: OutboundListenerConfig, deps: OutboundDeps) {
     this.#config = config
     this.#deps = deps
+    this.#rebalancer = config.rebalance && new Rebalancer(config.rebalance)
     this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket))
   }
 
@@ -83,6 +88,7 @@ export class OutboundListener {
   tick(nowMs: number): void {
     const isCrowded = this.#sockets.size > this.#config.maxConnections * CROWDED_SHARE
     for (const served of [...this.#served]) served.tick(nowMs, isCrowded)
+    this.#rebalancer?.tick(nowMs)
   }
 
   #accept(socket: Socket): void {
@@ -197,7 +203,9 @@ export class OutboundListener {
     const { telemetry, nowMs, random } = this.#deps
     const transport = new SocketTransport(socket)
     telemetry.accepted(transport, target)
+    const movable = isHttp2 && this.#rebalancer ? new MovableConnection(() => served.shutdown()) : undefined
     const context: OutboundContext = {
+      streams: movable?.streams,
       get parentName() {
         return target.parentName
       },
@@ -220,9 +228,13 @@ export class OutboundListener {
     const where = (): string => target.parentName
     const served = serveHttp(transport, isHttp2, onRequest, this.#config.http, {
       onRefused: (reason, message, isFirst) => telemetry.refused(reason, where, message, isFirst),
-      onClosed: () => void this.#served.delete(served),
+      onClosed: () => {
+        this.#served.delete(served)
+        if (movable !== undefined) this.#rebalancer?.delete(movable)
+      },
     })
     this.#served.add(served)
+    if (movable !== undefined) this.#rebalancer?.add(movable)
   }
 
   #forward(socket: Socket, target: Target, choice: OpaqueChoice): void {

@@ -19,6 +19,7 @@ import { BackendCache } from '../../proxy/outbound/backend-cache.ts'
 import { Endpoint } from '../../proxy/outbound/endpoint.ts'
 import { EndpointConnector } from '../../proxy/outbound/endpoint-connector.ts'
 import { OutboundListener, type OutboundTelemetry } from '../../proxy/outbound/listener.ts'
+import type { RebalanceConfig } from '../../proxy/outbound/rebalance.ts'
 import type { RouteRecorder } from '../../proxy/outbound/route-recorder.ts'
 import { Target } from '../../proxy/outbound/target.ts'
 import { TargetCache } from '../../proxy/outbound/target-cache.ts'
@@ -58,6 +59,8 @@ export interface Pair {
   openInbound(appPort: number): Promise<number>
   /** HTTP/2 streams between the two proxies and to the application, and connections from clients. */
   open(): { upstream: number; app: number; outboundConnections: number; inboundConnections: number }
+  /** What the proxy does every second, at a time of `performance.now()`. */
+  tick(nowMs: number): void
   close(): void
 }
 
@@ -75,6 +78,8 @@ export interface PairOptions {
   readonly http2?: Partial<Http2Config>
   readonly timeBounds?: Partial<TimeBounds>
   readonly maxConnections?: number
+  /** As in the configuration of the outbound side. */
+  readonly rebalance?: RebalanceConfig
 }
 
 function refusalsTo(reasons: Refusal[]): InboundTelemetry['refused'] {
@@ -273,6 +278,7 @@ export async function startPair(options: PairOptions): Promise<Pair> {
       isInformational: true,
       maxInFlight: 100_000,
       maxConnections: options.maxConnections ?? 10_000,
+      rebalance: options.rebalance,
       http: { ...http, http2: { ...http2, isInformational: true }, isInformational: true },
     },
     {
@@ -321,6 +327,7 @@ export async function startPair(options: PairOptions): Promise<Pair> {
         inboundConnections: inbound.connectionCount,
       }
     },
+    tick: (at) => outbound.tick(at),
     close() {
       for (const door of doorServers) door.close()
       outbound.shutdown()

@@ -165,6 +165,7 @@ const outbound: Side = (front, back) => {
     failFastTimeoutMs: 3_000,
     isInformational: true,
     maxInFlight: 100_000,
+    streams: undefined,
     nowMs,
     random: Math.random,
     tryBegin: () => true,
