@@ -38,7 +38,7 @@ test(`${ROLLOUTS} rolling restarts`, { skip: cannotRun, timeout: 120_000 + ROLLO
       server({ name: 'web', namespace: 'meshed', replicas: REPLICAS, annotations: { rollout: `${rollout}` } }),
     )
     before = await replaced(mesh, before)
-    if (rollout % 10 === 0) t.comment(`${rollout} rollouts: ${await failures(agent)} of all requests failed so far`)
+    if (rollout % 10 === 0) t.comment(`${rollout} rollouts: ${await failures(agent)}`)
   }
 
   const seconds = (Date.now() - startedAtMs) / 1_000
@@ -63,7 +63,9 @@ async function replaced(mesh: Mesh, old: Awaited<ReturnType<Mesh['ready']>>) {
   })
 }
 
-async function failures(agent: Agent): Promise<number> {
+/** How many requests have failed so far, and how. */
+async function failures(agent: Agent): Promise<string> {
   const reports = await Promise.all(LOADS.map(({ name }) => agent.call('reportLoad', { name })))
-  return reports.reduce((sum, { failed }) => sum + failed, 0)
+  const failed = reports.reduce((sum, report) => sum + report.failed, 0)
+  return [`${failed} of all requests failed`, ...reports.flatMap((report) => report.failures)].join('\n')
 }
