@@ -128,7 +128,9 @@ test('subscribers of one replica are moved when two more have been there for a w
   t.same([...new Set(pods())].sort(), ['new', 'newer', 'old'], 'all replicas have subscribers')
   const ends = subscribers.flatMap((each) => each.ends)
   t.same(new Set(ends), new Set([14]), 'who was moved was told UNAVAILABLE')
-  t.equal(ends.length, 6, "three of nine are the first replica's share")
+  // A client may meet the end of its old connection when it opens the stream anew, and open it once more.
+  const moved = subscribers.filter((each) => each.ends.length > 0).length
+  t.equal(moved, 6, "three of nine are the first replica's share")
 })
 
 test('without the setting streams stay', async (t) => {
