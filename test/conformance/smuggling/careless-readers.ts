@@ -3,6 +3,8 @@
  * that a strict reader finds can be read in one way only.
  */
 
+import type { Recording } from './recording-origin.ts'
+
 interface Reader {
   readonly name: string
   /** What ends a line. */
@@ -20,7 +22,7 @@ const isChunked = (fields: readonly (readonly [string, string])[]) =>
   fields.some(([name, value]) => /transfer-encoding/i.test(name) && /chunked/i.test(value))
 const byCoding: Reader['framing'] = (fields) => (isChunked(fields) ? 'chunked' : (lengthsOf(fields)[0] ?? 0))
 
-export const READERS: readonly Reader[] = [
+const READERS: readonly Reader[] = [
   { name: 'believes the coding', lineEnd: CRLF, framing: byCoding },
   {
     name: 'believes the first length',
@@ -37,8 +39,18 @@ export const READERS: readonly Reader[] = [
   { name: 'ends lines at any control character', lineEnd: /\r\n|[\0-\x08\x0a-\x1f\x7f]/g, framing: byCoding },
 ]
 
+/** What is wrong with the bytes of one connection: what the origin could not read, or what others read in another way. */
+export function problemsOf({ bytes, requests, problems }: Recording): string[] {
+  if (problems.length > 0) return problems
+  const targets = requests.map(({ target }) => target)
+  return READERS.flatMap((reader) => {
+    const seen = targetsSeenBy(reader, bytes).slice(0, targets.length + 1)
+    return seen.join() === targets.join() ? [] : [`who ${reader.name} finds ${seen.join()}, not ${targets.join()}`]
+  })
+}
+
 /** The request targets that `reader` finds in the bytes of one connection; `…` where it stops understanding them. */
-export function targetsSeenBy(reader: Reader, bytes: string): string[] {
+function targetsSeenBy(reader: Reader, bytes: string): string[] {
   const targets: string[] = []
   let at = 0
   const readLine = (): string | undefined => {
