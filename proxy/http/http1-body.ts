@@ -1,4 +1,5 @@
 /** Content of one HTTP/1 message, read and written (RFC 9112 §6, §7). Shared by both roles. */
+import { copyBytes } from '../wire/bytes.ts'
 import { ChunkedDecoder, writeChunkHeader, writeLastChunk } from '../wire/chunked.ts'
 import { Framing, Head } from '../wire/head.ts'
 import { SendQueue } from './send-queue.ts'
@@ -165,8 +166,7 @@ export class BodyWriter {
   #writePiece(buf: Uint8Array, start: number, end: number): void {
     const length = end - start
     this.#openPiece(length)
-    this.#transport.buf.set(buf.subarray(start, end), this.#transport.at)
-    this.#transport.at += length
+    this.#transport.at = copyBytes(buf, start, end, this.#transport.buf, this.#transport.at)
     this.#closePiece()
   }
 

@@ -118,7 +118,7 @@ export class InboundHttp {
 
     // Whatever the client wrote there, the application reads only what TLS has proved.
     head.drop(CLIENT_ID)
-    if (this.#identity !== undefined) head.add('l5d-client-id', this.#identity)
+    if (this.#identity !== undefined) head.addKnown(CLIENT_ID, this.#identity)
 
     const metrics = this.#metricsOf(server, hit.route, authorization)
     const exchange = new InboundExchange(

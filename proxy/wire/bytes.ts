@@ -36,8 +36,10 @@ export function writeU32(buf: Uint8Array, at: number, value: number): void {
   buf[at + 3] = value
 }
 
-/** Below this length a loop beats the call into the runtime. */
-const SHORT_COPY_BYTES = 64
+/** Below this length a loop beats the call into the runtime: about a nanosecond a byte against forty. */
+const SHORT_COPY_BYTES = 40
+/** The one copy that needs no view of its source first. */
+const { copy } = Buffer.prototype
 
 /** Copies `from[start, end)` to `to[at…]` and returns the offset behind the copy. */
 export function copyBytes(from: Uint8Array, start: number, end: number, to: Uint8Array, at: number): number {
@@ -45,7 +47,7 @@ export function copyBytes(from: Uint8Array, start: number, end: number, to: Uint
   if (length <= SHORT_COPY_BYTES) {
     for (let i = 0; i < length; i++) to[at + i] = from[start + i]!
   } else {
-    to.set(from.subarray(start, end), at)
+    copy.call(from, to, at, start, end)
   }
   return at + length
 }

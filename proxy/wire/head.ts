@@ -8,7 +8,7 @@
  */
 import { writeLatin1 } from './bytes.ts'
 import { decodeHuffman } from './huffman.ts'
-import { type FieldName, OTHER, TOKEN_NAME_BYTES, TOKEN_NAMES, token, tokenOf } from './tokens.ts'
+import { type FieldName, OTHER, TOKEN_NAME_BYTES, TOKEN_NAME_LENGTHS, TOKEN_NAMES, token, tokenOf } from './tokens.ts'
 
 /** Columns of one field in `Head.fields`. */
 export const FIELD = {
@@ -244,10 +244,20 @@ export class Head {
     this.listBytes += bytes + 32
   }
 
+  /** As `add`, for a name with a token: its bytes need not be here. */
+  addKnown(known: number, value: string): void {
+    this.ensure(value.length)
+    const start = this.end
+    this.end = writeLatin1(value, this.bytes, start)
+    this.push(known, -1, -1, start, this.end, 0, -1, -1)
+    this.listBytes += TOKEN_NAME_LENGTHS[known]! + value.length + 32
+  }
+
   /** Replaces every value of a known field by one. */
   set(name: FieldName, value: string): void {
-    this.drop(token(name))
-    this.add(name, value)
+    const known = token(name)
+    this.drop(known)
+    this.addKnown(known, value)
   }
 
   /** Replaces the value of a pseudo-field in place, so that pseudo-fields stay in front (RFC 9113 §8.3). */

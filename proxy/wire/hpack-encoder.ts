@@ -148,17 +148,24 @@ function putName(buf: Uint8Array, at: number, known: number, bytes: Uint8Array, 
 
 /** A status nobody added as a field: messages from HTTP/1 and our own. */
 function putStatus(buf: Uint8Array, at: number, status: number): number {
-  const nameIndex = STATIC_NAME_INDEX[STATUS]!
-  const digits = [0x30 + Math.floor(status / 100), 0x30 + (Math.floor(status / 10) % 10), 0x30 + (status % 10)]
-  const index = indexOfValue(STATUS, Uint8Array.from(digits), 0, 3)
+  const index = STATUS_INDEX[status]!
   if (index !== 0) {
     buf[at] = INDEXED | index
     return at + 1
   }
-  at = putInteger(buf, at, 0, 0x0f, nameIndex)
-  buf[at++] = 3
-  for (const digit of digits) buf[at++] = digit
-  return at
+  at = putInteger(buf, at, 0, 0x0f, STATIC_NAME_INDEX[STATUS]!)
+  buf[at] = 3
+  buf[at + 1] = 0x30 + Math.floor(status / 100)
+  buf[at + 2] = 0x30 + (Math.floor(status / 10) % 10)
+  buf[at + 3] = 0x30 + (status % 10)
+  return at + 4
+}
+
+/** The static entry of each status that has one. */
+const STATUS_INDEX = new Uint8Array(1_000)
+for (let i = 0; i < STATIC_VALUE_COUNT[STATUS]!; i++) {
+  const index = STATIC_NAME_INDEX[STATUS]! + i
+  STATUS_INDEX[Number(STATIC_VALUES[index]!.toString('latin1'))] = index
 }
 
 /** An integer (RFC 7541 §5.1) whose first byte carries `flags` beside the bits of `prefix`. */
