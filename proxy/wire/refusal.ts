@@ -65,6 +65,7 @@ export function refusalOfStatus(status: number): Refusal {
   switch (status) {
     case 408:
       return 'slow_head'
+    case 414:
     case 431:
       return 'head_too_large'
     case 501:
