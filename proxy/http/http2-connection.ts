@@ -16,7 +16,7 @@ import { FrameAssembly } from './frame-assembly.ts'
 import { HTTP2_BOUNDS, type Http2Config } from './http2-config.ts'
 import { Http2Receiver } from './http2-receive.ts'
 import { type Http2Owner, Http2Session } from './http2-session.ts'
-import { announceSettings } from './http2-settings.ts'
+import { announceConnect, announceSettings } from './http2-settings.ts'
 import { Http2Stream } from './http2-stream.ts'
 import { KeepAlive } from './keep-alive.ts'
 import { isMemoryCrowded } from './memory-pressure.ts'
@@ -82,6 +82,11 @@ export class Http2Connection implements TransportHandler {
     return this.#session.isDraining || this.#session.isClosed
   }
 
+  /** A client's peer takes extended CONNECT (RFC 8441). */
+  get takesConnect(): boolean {
+    return this.#session.takesConnect && !this.isDraining
+  }
+
   /** The peer's SETTINGS have arrived. */
   get isReady(): boolean {
     return this.#session.hasPeerSettings
@@ -120,6 +125,7 @@ export class Http2Connection implements TransportHandler {
   tick(nowMs: number, bounds: TimeBounds = DEFAULT_TIME_BOUNDS, isCrowded = false): void {
     if (this.#session.isClosed) return
     this.#session.tick()
+    if (this.#session.isServer) announceConnect(this.#session)
     if (!this.#session.isServer && !this.#session.hasPeerSettings && this.#isSettingsLate(nowMs)) return
     if (this.#isTooSlow(nowMs, bounds, isCrowded)) return
     switch (this.#keepAlive.tick(nowMs)) {

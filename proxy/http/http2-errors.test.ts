@@ -46,6 +46,25 @@ const SERVER: readonly Case[] = [
     send: [frame(FrameType.pushPromise, Flag.endHeaders, 1, Buffer.alloc(4))],
     frames: [REFUSED],
   },
+  {
+    name: 'extended CONNECT that was not announced',
+    send: [
+      headers(1, [
+        [':method', 'CONNECT'],
+        [':protocol', 'websocket'],
+        [':scheme', 'http'],
+        [':path', '/'],
+        [':authority', 'a'],
+      ]),
+    ],
+    frames: ['RST_STREAM 1 PROTOCOL_ERROR'],
+    heard: [],
+  },
+  {
+    name: 'SETTINGS_ENABLE_CONNECT_PROTOCOL of 2',
+    send: [settings([[Setting.enableConnectProtocol, 2]])],
+    frames: [REFUSED],
+  },
   { name: 'CONTINUATION without HEADERS', send: [frame(FrameType.continuation, 4, 1)], frames: [REFUSED] },
   { name: 'a frame between HEADERS and CONTINUATION', send: [unfinished(1), ping()], frames: [REFUSED] },
   { name: 'CONTINUATION of another stream', send: [unfinished(1), frame(9, 4, 3)], frames: [REFUSED] },

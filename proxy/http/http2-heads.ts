@@ -56,9 +56,9 @@ export class HeadReceiver {
     return this.#blockStreamId
   }
 
-  /** The peer acknowledged SETTINGS, the second of which told it to use no table. */
+  /** The peer acknowledged `count` SETTINGS; one of them told it to use no table. */
   onSettingsAck(count: number): void {
-    if (this.#isTableRefused && count === 2) this.#decoder.setMaxTableBytes(0)
+    if (count === this.#session.noTableSettings) this.#decoder.setMaxTableBytes(0)
   }
 
   onHeaders(flags: number, streamId: number, buf: Buffer, start: number, end: number): void {
@@ -164,6 +164,8 @@ export class HeadReceiver {
     }
     streams.usePeerId(streamId)
     this.#decode(buf, start, end, 'request')
+    if (received.isExtendedConnect && !session.takesConnect)
+      received.malformed ??= 'extended CONNECT though it was not announced (RFC 8441 §4)'
     if (session.isRefusing) return
     session.guardUnsent()
     if (streams.open.size >= config.maxConcurrentStreams) return this.#refuseStream(streamId)

@@ -50,6 +50,8 @@ export class Http2Sender {
   /** Sends a request's head, which gives its stream an id, or a response's. */
   sendHead(stream: Http2Stream, head: Head, endStream: boolean): void {
     if (stream.state === StreamState.idle) {
+      if (head.isExtendedConnect && !this.#session.takesConnect)
+        return this.#failUnsent(stream, 'the endpoint does not take extended CONNECT (RFC 8441)')
       if (!this.#open(stream)) return
       stream.isBodyless = hasMethod(head, HEAD)
     } else if (!stream.canSend || stream.isEndQueued) return
@@ -266,10 +268,7 @@ export class Http2Sender {
     const { streams, config, isServer, isClosed, isDraining } = this.#session
     if (isServer) return false
     if (isClosed || isDraining) {
-      streams.ownCount--
-      stream.state = StreamState.closed
-      const message = 'the connection to the endpoint ended before the request was sent'
-      stream.fail({ code: ErrorCode.refusedStream, kind: 'refused', isUnprocessed: true, message }, false)
+      this.#failUnsent(stream, 'the connection to the endpoint ended before the request was sent')
       return false
     }
     stream.id = streams.nextOwnId
@@ -279,5 +278,11 @@ export class Http2Sender {
     stream.state = StreamState.open
     streams.open.set(stream.id, stream)
     return true
+  }
+
+  #failUnsent(stream: Http2Stream, message: string): void {
+    this.#session.streams.ownCount--
+    stream.state = StreamState.closed
+    stream.fail({ code: ErrorCode.refusedStream, kind: 'refused', isUnprocessed: true, message }, false)
   }
 }

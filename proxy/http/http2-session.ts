@@ -26,6 +26,8 @@ export interface Http2Owner {
   onDraining(): void
   /** A stream ended or the peer raised its limit: `canOpen` may have become true. */
   onCapacity(): void
+  /** Asked of a server now and then: extended CONNECT (RFC 8441) can be served on this connection. Never taken back. */
+  takesConnect?(): boolean
   /** The peer's SETTINGS arrived: the connection works. */
   onReady(): void
   /** Something of the peer was refused: a stream, or the whole connection, which then closes. */
@@ -45,6 +47,11 @@ export class Http2Session {
   /** What the endpoint bears; shared by all connections of a client. */
   readonly allowance: StreamAllowance | undefined
   hasPeerSettings = false
+  /** Extended CONNECT (RFC 8441 §3): a server has announced it, or a client's peer has. */
+  takesConnect = false
+  /** SETTINGS we sent, and which of them gave up the peer's HPACK table; 0 while none has. */
+  settingsSent = 0
+  noTableSettings = 0
   /** Both sides said that they restore the names of HTTP/1 fields. */
   keepsHttp1Names = false
   /** No new streams: ours when we are a client, and a server says so by GOAWAY. */

@@ -12,7 +12,8 @@ const MAX_FRAME_SIZE = 16_777_215
 const SETTING_BYTES = 6
 
 /** What opens a connection: the preface of a client, our SETTINGS, and the connection's window. */
-export function announceSettings({ transport, config, isServer, window }: Http2Session): void {
+export function announceSettings(session: Http2Session): void {
+  const { transport, config, isServer, window, owner } = session
   if (!isServer) {
     transport.ensure(CLIENT_PREFACE.length)
     CLIENT_PREFACE.copy(transport.buf, transport.at)
@@ -24,15 +25,31 @@ export function announceSettings({ transport, config, isServer, window }: Http2S
     [Setting.maxHeaderListSize, config.maxHeaderListBytes],
   ]
   if (config.isMeshed) settings.push([Setting.http1Names, 1])
+  if (isServer && owner.takesConnect?.() === true) {
+    session.takesConnect = true
+    settings.push([Setting.enableConnectProtocol, 1])
+  }
+  session.settingsSent++
   writeSettings(transport, settings)
   window.announce()
   transport.flushSoon()
 }
 
 /** SETTINGS_HEADER_TABLE_SIZE 0: from its acknowledgement on the peer's field blocks are self-contained. */
-export function announceNoTable({ transport }: Http2Session): void {
+export function announceNoTable(session: Http2Session): void {
+  const { transport } = session
+  session.noTableSettings = ++session.settingsSent
   writeSettings(transport, [[Setting.headerTableSize, 0]])
   transport.flushSoon()
+}
+
+/** SETTINGS_ENABLE_CONNECT_PROTOCOL, once it turns out that extended CONNECT can be served (RFC 8441 §3). */
+export function announceConnect(session: Http2Session): void {
+  if (session.takesConnect || session.isDraining || session.owner.takesConnect?.() !== true) return
+  session.takesConnect = true
+  session.settingsSent++
+  writeSettings(session.transport, [[Setting.enableConnectProtocol, 1]])
+  session.transport.flushSoon()
 }
 
 /**
@@ -69,6 +86,11 @@ function applySetting(session: Http2Session, setting: number, value: number): vo
     case Setting.maxFrameSize:
       // Larger frames than the default buy nothing here and would hold up other streams: checked, not used.
       if (value < MIN_FRAME_SIZE || value > MAX_FRAME_SIZE) throw forbidden('SETTINGS_MAX_FRAME_SIZE', value)
+      return
+    case Setting.enableConnectProtocol:
+      if (value > 1) throw forbidden('SETTINGS_ENABLE_CONNECT_PROTOCOL', value)
+      // Only a server's counts, and it cannot be taken back (RFC 8441 §3).
+      if (!session.isServer && value === 1) session.takesConnect = true
       return
     case Setting.http1Names:
       session.keepsHttp1Names = session.config.isMeshed && value === 1

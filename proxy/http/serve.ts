@@ -26,6 +26,8 @@ export interface ServedConnection {
 /** Who keeps track of a connection. */
 export interface ServedOwner {
   readonly onRefused: OnRefused
+  /** Extended CONNECT can be served through (RFC 8441). */
+  takesConnect?(): boolean
   /** Exactly once. */
   onClosed(error: Error | undefined): void
 }
@@ -36,11 +38,18 @@ export function serveHttp(
   isHttp2: boolean,
   onRequest: RequestListener,
   config: HttpServerConfig,
-  { onRefused, onClosed }: ServedOwner,
+  { onRefused, takesConnect, onClosed }: ServedOwner,
 ): ServedConnection {
   const bounds = config.timeBounds ?? DEFAULT_TIME_BOUNDS
   if (isHttp2) {
-    const owner = { onReady() {}, onDraining() {}, onCapacity() {}, onRefused, onClosed }
+    const owner = {
+      onReady() {},
+      onDraining() {},
+      onCapacity() {},
+      onRefused,
+      takesConnect: () => takesConnect?.() === true,
+      onClosed,
+    }
     const connection = new Http2Connection(transport, config.http2, owner, onRequest)
     return {
       shutdown: () => connection.shutdown(),

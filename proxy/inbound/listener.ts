@@ -265,11 +265,12 @@ export class InboundListener {
     const { telemetry, appClients, nowMs, random } = this.#deps
     const transport = new SocketTransport(socket)
     telemetry.accepted(transport, target, state, policy.server)
+    const clients = appClients(target.ip, target.port)
     const http = new InboundHttp({
       policy,
       client: clientOf(accepted),
       clientAddr: `${socket.remoteAddress}:${socket.remotePort}`,
-      clients: appClients(target.ip, target.port),
+      clients,
       recorders: telemetry.recorders(target, state),
       nowMs,
       random,
@@ -280,6 +281,7 @@ export class InboundListener {
     const where = whereOf(target, accepted.remoteIp)
     const served = serveHttp(transport, isHttp2, http.onRequest, config, {
       onRefused: (reason, message, isFirst) => telemetry.refused(reason, where, message, isFirst),
+      takesConnect: () => clients.takesConnect,
       onClosed: () => void this.#served.delete(served),
     })
     this.#served.add(served)

@@ -64,6 +64,11 @@ export class HttpClients {
     return this.#http2.isReady
   }
 
+  /** The endpoint takes extended CONNECT (RFC 8441), as far as it is known: over a connection that is open. */
+  get takesConnect(): boolean {
+    return this.#http2.takesConnect
+  }
+
   /** The endpoint has refused HTTP/2 streams that it had said it would take. */
   get hasRefused(): boolean {
     return this.#http2.hasRefused

@@ -60,6 +60,11 @@ export class Http2Client {
     return false
   }
 
+  /** The endpoint takes extended CONNECT (RFC 8441), as far as it is known. */
+  get takesConnect(): boolean {
+    return this.#links.some(({ connection }) => connection.takesConnect)
+  }
+
   /** The endpoint has refused streams that it had said it would take. */
   get hasRefused(): boolean {
     return this.#allowance !== undefined && this.#allowance.limit !== Number.POSITIVE_INFINITY

@@ -93,6 +93,11 @@ export class Endpoint implements BalancedEndpoint {
     return this.#clients.lastError ?? this.#opaqueError
   }
 
+  /** It takes extended CONNECT (RFC 8441), as far as it is known. */
+  get takesConnect(): boolean {
+    return this.#clients.takesConnect
+  }
+
   /** HTTP/2 streams in flight. */
   get streamCount(): number {
     return this.#clients.streamCount

@@ -228,6 +228,7 @@ export class OutboundListener {
     const where = (): string => target.parentName
     const served = serveHttp(transport, isHttp2, onRequest, this.#config.http, {
       onRefused: (reason, message, isFirst) => telemetry.refused(reason, where, message, isFirst),
+      takesConnect: () => target.routing(true)?.takesConnect() === true,
       onClosed: () => {
         this.#served.delete(served)
         if (movable !== undefined) this.#rebalancer?.delete(movable)

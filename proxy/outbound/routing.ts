@@ -23,6 +23,7 @@ import { RetryBudget } from '../policy/retry-budget.ts'
 import type { RouteHit } from '../policy/route.ts'
 import { findHttpRule } from '../policy/route-match.ts'
 import type { Head } from '../wire/head.ts'
+import type { Backend } from './backend.ts'
 import type { BackendCache, BalancedTarget } from './backend-cache.ts'
 import type { BackendPlan, PlannedRoute, RetryPlan, RoutePlan } from './route-plan.ts'
 import type { BackendRecorder, RouteRecorder } from './route-recorder.ts'
@@ -51,6 +52,8 @@ export interface RoutingDeps {
 export interface Routing {
   /** `undefined`: no route matches. */
   find(head: Head): PlannedRoute | undefined
+  /** An endpoint of its backends takes extended CONNECT (RFC 8441). */
+  takesConnect(): boolean
   /** Lets go of the backends. */
   release(): void
 }
@@ -109,6 +112,10 @@ export class ProfileRouting implements Routing {
     return route === undefined ? this.#default : this.#byRoute.get(route)!
   }
 
+  takesConnect(): boolean {
+    return this.#held.takesConnect()
+  }
+
   release(): void {
     this.#held.release()
   }
@@ -142,6 +149,10 @@ export class PolicyRouting implements Routing {
     if (this.#always !== undefined) return this.#always
     const hit = findHttpRule(this.#policy.table, new HeadView(head))
     return hit === undefined ? undefined : this.#byHit.get(hit)
+  }
+
+  takesConnect(): boolean {
+    return this.#held.takesConnect()
   }
 
   release(): void {
@@ -254,14 +265,22 @@ function chooser(backends: readonly BackendPlan[], random: () => number): () => 
 class Held {
   readonly #cache: BackendCache
   readonly #targets: BalancedTarget[] = []
+  readonly #backends: Backend[] = []
 
   constructor(cache: BackendCache) {
     this.#cache = cache
   }
 
-  acquire(target: BalancedTarget) {
+  acquire(target: BalancedTarget): Backend {
     this.#targets.push(target)
-    return this.#cache.acquire(target)
+    const backend = this.#cache.acquire(target)
+    this.#backends.push(backend)
+    return backend
+  }
+
+  takesConnect(): boolean {
+    for (const { endpoints } of this.#backends) for (const { takesConnect } of endpoints) if (takesConnect) return true
+    return false
   }
 
   release(): void {

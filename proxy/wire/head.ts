@@ -87,6 +87,8 @@ export class Head {
   isUpgrade = false
   upgradeStart = 0
   upgradeEnd = 0
+  /** HTTP/2: a CONNECT with `:protocol`, a WebSocket for instance (RFC 8441). */
+  isExtendedConnect = false
   /** HTTP/2: the row of the field that tells how HTTP/1 wrote the names in front of it, -1 when there is none. */
   namesRow = -1
   /** HTTP/2: why the message must be refused (RFC 9113 §8.1.1); `undefined` when it is well-formed. */
@@ -113,6 +115,7 @@ export class Head {
     this.isUpgrade = false
     this.upgradeStart = 0
     this.upgradeEnd = 0
+    this.isExtendedConnect = false
     this.namesRow = -1
     this.malformed = undefined
     this.isTooLarge = false
@@ -306,6 +309,7 @@ export class Head {
     this.isUpgrade = other.isUpgrade
     this.upgradeStart = other.upgradeStart
     this.upgradeEnd = other.upgradeEnd
+    this.isExtendedConnect = other.isExtendedConnect
     this.namesRow = other.namesRow
     this.malformed = other.malformed
     this.isTooLarge = other.isTooLarge

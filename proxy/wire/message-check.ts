@@ -133,6 +133,7 @@ export class MessageCheck {
     // What follows a CONNECT is no content (RFC 9110 §9.3.6).
     if (isConnect && head.contentLength > 0) return 'CONNECT must not have a content-length'
     if ((seen & bit(PROTOCOL)) !== 0 && !isConnect) return ':protocol belongs to CONNECT only'
+    head.isExtendedConnect = (seen & bit(PROTOCOL)) !== 0
     if (isConnect && (seen & bit(PROTOCOL)) === 0) {
       if ((seen & (bit(SCHEME) | bit(PATH))) !== 0) return 'CONNECT must not have :scheme or :path'
       return (seen & bit(AUTHORITY)) === 0 ? 'CONNECT needs :authority' : undefined

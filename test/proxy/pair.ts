@@ -327,7 +327,10 @@ export async function startPair(options: PairOptions): Promise<Pair> {
         inboundConnections: inbound.connectionCount,
       }
     },
-    tick: (at) => outbound.tick(at),
+    tick(at) {
+      outbound.tick(at)
+      inbound.tick(at)
+    },
     close() {
       for (const door of doorServers) door.close()
       outbound.shutdown()
