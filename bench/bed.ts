@@ -44,6 +44,9 @@ export class Bed {
   readonly #children: ChildProcess[]
   readonly #control: Control
   readonly #programs: Programs
+  /** Of the section that runs: sidecars end in order, so that a profile is written; everything else at once. */
+  #sidecars: ChildProcess[] = []
+  #spawned: ChildProcess[] = []
 
   private constructor(
     options: BedOptions,
@@ -86,6 +89,7 @@ export class Bed {
       ...(core === undefined ? {} : { profileFolder }),
     })
     this.#children.push(sidecar.process)
+    this.#sidecars.push(sidecar.process)
     // A proxy that dies takes the measurement with it; its last words say why.
     sidecar.process.once('exit', (code, signal) => {
       if (signal === null && code !== 0)
@@ -101,20 +105,26 @@ export class Bed {
     return { name: 'weft', outbound: outbound.process, inbound: inbound.process }
   }
 
-  /** Ends a proxy in order, so that a profile is written. */
-  async stop(...children: readonly ChildProcess[]): Promise<void> {
-    for (const child of children) {
-      const ended = once(child, 'exit')
-      if (!child.kill('SIGTERM')) continue
-      await ended
-    }
-  }
-
-  /** A program of the benchmark that a section needs; it is ended with the run at the latest. */
+  /** A program that a section needs. */
   spawn(pod: Pod, command: readonly string[], options: Parameters<typeof spawnIn>[2] = {}): ChildProcess {
     const child = spawnIn(pod.netns, command, options)
     this.#children.push(child)
+    this.#spawned.push(child)
     return child
+  }
+
+  /** Ends what a section started, also when it failed. */
+  async endSection(): Promise<void> {
+    const [sidecars, spawned] = [this.#sidecars, this.#spawned]
+    this.#sidecars = []
+    this.#spawned = []
+    for (const child of spawned) child.kill('SIGKILL')
+    for (const child of sidecars) {
+      if (child.exitCode !== null || child.signalCode !== null) continue
+      const ended = once(child, 'exit')
+      child.kill('SIGTERM')
+      await ended
+    }
   }
 
   /** From the client's pod. */

@@ -3,28 +3,32 @@
  * and applications, in turns. See README.md for how to read what it prints.
  */
 import type { ChildProcess } from 'node:child_process'
-import { chownSync, mkdirSync, writeFileSync } from 'node:fs'
+import { chownSync, mkdirSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { PROXY_UID } from '../api/vocabulary.ts'
 import { Bed, tearDown } from './bed.ts'
 import { type BenchCase, CASES } from './cases.ts'
 import { machine } from './machine.ts'
+import { RESULTS_FILE, writePage, writeResults } from './page/write.ts'
 import { takeRunFolder } from './pods.ts'
 import { formatReport } from './report.ts'
 import { missingRequirement } from './requirements.ts'
 import type { BenchResults, Failure, Timing } from './results.ts'
 import { measureHandshakes } from './sections/handshakes.ts'
+import { measureHops } from './sections/hops.ts'
+import { measureLatency } from './sections/latency.ts'
 import { measureLoads } from './sections/loads.ts'
 import { measureMemory } from './sections/memory.ts'
 import { attempt, type SectionContext } from './sections/section.ts'
 import { measureStart } from './sections/start.ts'
 
-const SECTIONS = ['start', 'memory', 'loads', 'handshakes'] as const
+const SECTIONS = ['start', 'memory', 'loads', 'latency', 'handshakes', 'hops'] as const
 type Section = (typeof SECTIONS)[number]
 
 const OPTIONS = {
   json: { type: 'string' },
+  write: { type: 'boolean', default: false },
   section: { type: 'string', multiple: true },
   case: { type: 'string', multiple: true },
   quick: { type: 'boolean', default: false },
@@ -48,6 +52,7 @@ const USAGE = `npm run bench -- [OPTIONS]
   --warmup N, --seconds N, --rounds N   ${TIMING.warmupSeconds}, ${TIMING.seconds} and ${TIMING.rounds}
   --cores N        cores of every proxy (LINKERD2_PROXY_CORES, haproxy's nbthread); with more than one nothing is pinned
   --json FILE      the results as an object
+  --write          docs/performance.md, and the results it is made from in bench/page/
   --cpu-prof DIR   also CPU profiles of Weft's two proxies, one per section
   --proxy FILE     another build of the proxy
 `
@@ -93,7 +98,11 @@ async function main(): Promise<number> {
   try {
     const results = await Promise.race([work(), interrupted])
     process.stdout.write(`\n${formatReport(results)}`)
-    if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(results, undefined, 2)}\n`)
+    if (values.json !== undefined) writeResults(values.json, results)
+    if (values.write) {
+      writeResults(RESULTS_FILE, results)
+      writePage(results)
+    }
     return results.failed.length === 0 ? 0 : 1
   } finally {
     await tearDown(children)
@@ -113,13 +122,15 @@ async function measure(bed: Bed, { sections, cases, timing, cores }: Plan): Prom
   const section = async <Result>(name: Section, run: () => Promise<Result>): Promise<Result | undefined> => {
     if (!sections.includes(name)) return undefined
     say(`── ${name}`)
-    return attempt(context, name, run)
+    return attempt(context, name, run).finally(() => bed.endSection())
   }
   const results = {
     start: await section('start', () => measureStart(bed, context)),
     memory: await section('memory', () => measureMemory(bed, context)),
     loads: await section('loads', () => measureLoads(bed, cases, context)),
+    latency: await section('latency', () => measureLatency(bed, context)),
     handshakes: await section('handshakes', () => measureHandshakes(bed, context)),
+    hops: await section('hops', () => measureHops(bed, context)),
   }
   const found = Object.fromEntries(Object.entries(results).filter(([, value]) => value !== undefined))
   return { machine: machine([bed.peer.name]), timing, proxyCores: cores, ...found, failed }

@@ -34,6 +34,9 @@ export const VIP = {
   weftTls: '10.78.0.3',
   haproxy: '10.78.1.1',
   haproxyHop: '10.78.1.2',
+  nginx: '10.78.1.3',
+  nghttpx: '10.78.1.4',
+  splice: '10.78.1.5',
   /** No proxy at all. */
   direct: '10.78.2.1',
 } as const
@@ -41,6 +44,9 @@ export const VIP = {
 /** Added to an application's port: where the haproxies listen for it, as a pair and as a single hop in clear text. */
 export const PAIR_OFFSET = 7_000
 export const HOP_OFFSET = 8_000
+export const NGINX_OFFSET = 9_000
+export const NGHTTPX_OFFSET = 10_000
+export const SPLICE_OFFSET = 11_000
 /** Added to an application's port: reaches the application itself from another pod, past its sidecar. */
 export const DIRECT_OFFSET = 12_000
 /** Ports of applications and of what is behind them lie below. */
@@ -110,6 +116,15 @@ async function createPod({ netns, ip: address }: Pod, server: Pod): Promise<void
   if (code !== 0) throw new Error(`bench: the redirects were refused in ${netns}: ${stderr.trim()}`)
 }
 
+/** Which of the other proxies in the client's pod each address leads to. */
+const REDIRECTED: readonly (readonly [vip: string, offset: number])[] = [
+  [VIP.haproxy, PAIR_OFFSET],
+  [VIP.haproxyHop, HOP_OFFSET],
+  [VIP.nginx, NGINX_OFFSET],
+  [VIP.nghttpx, NGHTTPX_OFFSET],
+  [VIP.splice, SPLICE_OFFSET],
+]
+
 /** @param serverIp the pod where the applications run */
 export function redirects(serverIp: string): string {
   const map = (from: number, to: number) =>
@@ -117,8 +132,7 @@ export function redirects(serverIp: string): string {
   return `table ip ${PREFIX} {
   chain output {
     type nat hook output priority -110; policy accept;
-    ip daddr ${VIP.haproxy} ip protocol tcp redirect to :tcp dport map ${map(0, PAIR_OFFSET)}
-    ip daddr ${VIP.haproxyHop} ip protocol tcp redirect to :tcp dport map ${map(0, HOP_OFFSET)}
+${REDIRECTED.map(([vip, offset]) => `    ip daddr ${vip} ip protocol tcp redirect to :tcp dport map ${map(0, offset)}`).join('\n')}
     ip daddr ${VIP.direct} ip protocol tcp dnat to ${serverIp} : tcp dport map ${map(0, DIRECT_OFFSET)}
   }
   chain prerouting {

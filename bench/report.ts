@@ -1,15 +1,27 @@
 /** The results as tables for a terminal. */
 import { CASES } from './cases.ts'
 import { costOf, cpuRatio, rateRatio } from './ratios.ts'
-import type { BenchResults, CaseResult, HandshakeResult, MemoryResult, Side, Sides } from './results.ts'
+import type {
+  BenchResults,
+  CaseResult,
+  HandshakeResult,
+  HopResult,
+  LatencyResult,
+  MemoryResult,
+  Percentiles,
+  Side,
+  Sides,
+} from './results.ts'
 import { verdicts } from './targets.ts'
 
 export function formatReport(results: BenchResults): string {
-  const { loads, handshakes, memory, failed } = results
+  const { loads, latency, handshakes, memory, hops, failed } = results
   const parts: string[] = []
   if (loads !== undefined) parts.push(formatTable([LOAD_HEADINGS, ...loads.cases.flatMap(loadRows)]))
+  if (latency !== undefined) parts.push(formatTable([LATENCY_HEADINGS, ...latency.map(latencyRow)]))
   if (handshakes !== undefined) parts.push(formatTable([HANDSHAKE_HEADINGS, ...handshakes.map(handshakeRow)]))
   if (memory !== undefined) parts.push(formatTable(memoryRows(memory)))
+  if (hops !== undefined) parts.push(formatTable([HOP_HEADINGS, ...hops.flatMap(hopRows)]))
   const rows = verdicts(results).map(({ what, target, measured, isMet }) => [
     what,
     '',
@@ -52,6 +64,34 @@ function loadRows(result: CaseResult): string[][] {
     [result.name, ...columns(result.weft), cpuRatio(bench, result).toFixed(2), rateRatio(result).toFixed(2)],
     ['', ...columns(result.peer), '', ''],
   ]
+}
+
+const LATENCY_HEADINGS = [
+  'latency ms',
+  'requests/s',
+  'no mesh p50 p99 p99.9',
+  'weft',
+  'haproxy',
+  'p99 added',
+  'by haproxy',
+]
+
+function latencyRow({ kind, ratePerSecond, direct, weft, peer }: LatencyResult): string[] {
+  const three = ({ p50Ms, p99Ms, p999Ms }: Percentiles) => [p50Ms, p99Ms, p999Ms].map((ms) => ms.toFixed(2)).join(' ')
+  const added = ({ p99Ms }: Percentiles) => (p99Ms - direct.p99Ms).toFixed(2)
+  return [kind, String(ratePerSecond), ...[direct, weft, peer].map(three), added(weft), added(peer)]
+}
+
+const HOP_HEADINGS = ['one hop', 'proxy', 'CPU µs', 'req/s', '']
+
+function hopRows({ load, proxies }: HopResult): string[][] {
+  return proxies.map(({ name, cpuUs, rps, note }, index) => [
+    index === 0 ? load : '',
+    name,
+    cpuUs?.toFixed(1) ?? '',
+    rps?.toFixed(0) ?? '',
+    note ?? '',
+  ])
 }
 
 const HANDSHAKE_HEADINGS = [

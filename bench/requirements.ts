@@ -7,6 +7,8 @@ const PROGRAMS = [
   { program: 'ip', from: 'iproute2' },
   { program: 'nft', from: 'nftables' },
   { program: 'haproxy', from: 'haproxy' },
+  { program: 'nginx', from: 'nginx-light' },
+  { program: 'nghttpx', from: 'nghttp2-proxy' },
   { program: 'taskset', from: 'util-linux' },
   { program: 'setpriv', from: 'util-linux' },
 ] as const
@@ -21,7 +23,7 @@ export function missingRequirement(): string | undefined {
   return `${missing.map(({ program }) => program).join(', ')} not found; on Debian: apt-get install ${packages}`
 }
 
-function isInPath(program: string): boolean {
+export function isInPath(program: string): boolean {
   return (process.env.PATH ?? '').split(':').some((folder) => {
     const file = join(folder, program)
     if (!existsSync(file)) return false

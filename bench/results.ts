@@ -149,12 +149,13 @@ export interface ConnectionMemory {
 /** One proxy alone, clear text on both sides. */
 export interface HopResult {
   readonly load: string
-  readonly proxies: readonly {
-    readonly name: string
-    /** `undefined` where the proxy cannot carry the load, which `note` explains. */
-    readonly cpuUs?: number
-    readonly cpuSecondsPerGb?: number
-    readonly rps?: number
-    readonly note?: string
-  }[]
+  readonly proxies: readonly HopFigures[]
+}
+
+/** Either figures, or a note that says why the proxy cannot carry the load. */
+export interface HopFigures {
+  readonly name: string
+  readonly cpuUs?: number
+  readonly rps?: number
+  readonly note?: string
 }

@@ -52,6 +52,16 @@ const TARGETS: readonly Target[] = [
     }
     return targets
   }),
+  ...(['h2', 'h1'] as const).map(
+    (kind): Target => ({
+      what: `p99 added at 5,000 requests/s of ${kind === 'h2' ? 'HTTP/2' : 'HTTP/1.1'}, less what haproxy adds`,
+      ...{ bound: 0, unit: 'ms', digits: 2 },
+      measure: ({ latency }) => {
+        const found = latency?.find((each) => each.kind === kind && each.ratePerSecond === 5_000)
+        return found && found.weft.p99Ms - found.peer.p99Ms
+      },
+    }),
+  ),
   ...(['outbound', 'inbound'] as const).flatMap((side) => {
     const of = ({ handshakes }: BenchResults) => handshakes?.find((each) => each.name === 'weft' && each.side === side)
     return [

@@ -6,6 +6,8 @@ import type { ClientTls, LoadOptions } from './load.ts'
 
 /** A server gives two tickets per handshake; more than these would only be older. */
 const MAX_SESSIONS = 256
+/** A client of a thousand connections opens them one after the other, not in one instant. */
+const MAX_CONNECTING = 32
 
 export class Dialer {
   handshakes = 0
@@ -13,17 +15,31 @@ export class Dialer {
   readonly #options: LoadOptions
   readonly #context: SecureContext | undefined
   readonly #sessions: Buffer[] = []
+  #openNext: () => void = () => {}
 
   constructor(options: LoadOptions) {
     this.#options = options
     this.#context = options.tls === undefined ? undefined : contextOf(options.tls)
   }
 
+  /** Calls `open`, which dials once, `count` times: some at once, the others as those are connected. */
+  openEach<Connection>(count: number, open: () => Connection): readonly Connection[] {
+    const opened: Connection[] = []
+    this.#openNext = () => {
+      if (opened.length < count) opened.push(open())
+    }
+    for (let i = 0; i < Math.min(count, MAX_CONNECTING); i++) this.#openNext()
+    return opened
+  }
+
   /** `onConnected` is called when the connection can be written to. */
   dial(onConnected: () => void): Socket {
     const { host, port, tls } = this.#options
     if (tls === undefined || this.#context === undefined) {
-      return connect({ host, port, noDelay: true }).once('connect', onConnected)
+      return connect({ host, port, noDelay: true }).once('connect', () => {
+        onConnected()
+        this.#openNext()
+      })
     }
     // A ticket is for one connection (RFC 8446 §C.4); the last one is used again rather than none.
     const session = this.#sessions.length > 1 ? this.#sessions.pop() : this.#sessions[0]
@@ -45,6 +61,7 @@ export class Dialer {
       this.handshakes++
       if (socket.isSessionReused()) this.resumed++
       onConnected()
+      this.#openNext()
     })
   }
 }

@@ -16,7 +16,7 @@ export const startGrpcLoad: Load = (options, recorder, pacing) => {
   const dialer = new Dialer(options)
   const request = http2Request({ kind: 'grpc', authority: authorityOf(options), bodyBytes })
   const message = grpcMessage(bodyBytes)
-  const running = Array.from({ length: connections }, () => {
+  const running = dialer.openEach(connections, () => {
     const startedAtMs = new Float64Array(STARTS)
     const receivedBytes = new Uint32Array(STARTS)
     const sentMessages = new Uint32Array(STARTS)

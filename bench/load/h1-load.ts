@@ -15,7 +15,7 @@ export const startH1Load: Load = (options, recorder, pacing) => {
   // A body that is small leaves with its head, as it does from a client that gathers its writes.
   const isSmall = bodyBytes <= CHUNK_BYTES
   const template = isSmall ? Buffer.concat([request.bytes, ZEROS.subarray(0, bodyBytes)]) : request.bytes
-  const sockets = Array.from({ length: connections }, () => {
+  const sockets = dialer.openEach(connections, () => {
     const socket = dialer.dial(() => pacing.onFree(slot, performance.now()))
     let startedAtMs = 0
     let head: Buffer = Buffer.alloc(0)

@@ -29,7 +29,7 @@ export const startH2Load: Load = (options, recorder, pacing) => {
   const { connections, streams, bodyBytes } = options
   const dialer = new Dialer(options)
   const request = http2Request({ kind: 'web', authority: authorityOf(options), bodyBytes })
-  const running = Array.from({ length: connections }, () => {
+  const running = dialer.openEach(connections, () => {
     const startedAtMs = new Float64Array(STARTS)
     const receivedBytes = new Float64Array(STARTS)
     let nextStreamId = 1

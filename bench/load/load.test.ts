@@ -47,12 +47,12 @@ async function collect(
     let bytes = 0
     try {
       for await (const chunk of request) bytes += chunk.length
+      seen.push({ headers: request.headers, path: request.url ?? '', bytes })
+      response.setHeader('content-length', '2')
+      response.end('ok')
     } catch {
-      return // The load was stopped in the middle of this one.
+      return // The load was stopped in the middle of this one, and its stream cannot be answered.
     }
-    seen.push({ headers: request.headers, path: request.url ?? '', bytes })
-    response.setHeader('content-length', '2')
-    response.end('ok')
     if (seen.length >= REQUESTS) enough.resolve()
   }
   const server: Server =

@@ -10,6 +10,9 @@ const MICROSECONDS_KEPT = 4_000_000
 export class Recorder {
   requests = 0
   failures = 0
+  /** Answers and their content since the load was started, recorded or not. */
+  seenRequests = 0
+  seenBytes = 0
   /** Content bytes of requests and responses together. */
   contentBytes = 0
   /** What the first failure was. */
@@ -34,6 +37,8 @@ export class Recorder {
 
   /** `startedAtMs`: when the request was sent, or was due. */
   success(startedAtMs: number, nowMs: number, contentBytes: number): void {
+    this.seenRequests++
+    this.seenBytes += contentBytes
     const atMs = this.#belongsTo === 'due' ? startedAtMs : nowMs
     if (atMs < this.#beganAtMs || atMs >= this.#endedAtMs) return
     this.requests++

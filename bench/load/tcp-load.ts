@@ -11,7 +11,7 @@ const ZEROS = Buffer.alloc(CHUNK_BYTES)
 export const startTcpLoad: Load = (options, recorder, pacing) => {
   const { connections, bodyBytes } = options
   const dialer = new Dialer(options)
-  const sockets = Array.from({ length: connections }, () => {
+  const sockets = dialer.openEach(connections, () => {
     const socket = dialer.dial(() => pacing.onFree(slot, performance.now()))
     let startedAtMs = 0
     let toSend = 0

@@ -23,8 +23,8 @@ export interface HaproxyPlace {
 export const TLS_ECHO_PORT = 15_190
 
 const MAX_CONNECTIONS = 8_000
-/** Connections between the pods may wait for a minute, like those of the sidecars. */
-const TIMEOUT = '60s'
+/** Idle connections stay for as long as a section takes. */
+const TIMEOUT = '10m'
 
 /** Pod a: clear text in, mutual TLS to the other pod out (`PAIR_OFFSET`); or clear text straight to it (`HOP_OFFSET`). */
 export function outboundConfig(place: HaproxyPlace): string {

@@ -85,7 +85,6 @@ export async function measureHandshakes(bed: Bed, context: SectionContext): Prom
       `${what}: full ${(full.connectionUs - clearUs).toFixed(0)} µs, resumed ${(resumed.connectionUs - clearUs).toFixed(0)} µs (${(resumed.resumedShare * 100).toFixed(0)} % of the handshakes were)`,
     )
   }
-  await bed.stop(weft.outbound, weft.inbound)
   return results
 }
 

@@ -33,7 +33,6 @@ export async function measureLoads(
   const larger = ({ outbound, inbound }: Pair) =>
     Math.max(...[outbound, inbound].map(({ pid }) => privateBytesOfTree(pid!)))
   const afterBytes = { weft: larger(weft), peer: larger(bed.peer) }
-  await bed.stop(weft.outbound, weft.inbound)
   return { cases: results, afterBytes }
 }
 

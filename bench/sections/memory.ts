@@ -16,8 +16,13 @@ import { SETTLE_MS } from './loads.ts'
 import type { SectionContext } from './section.ts'
 
 const CONNECTIONS = 1_000
-/** On every connection or stream before it stays idle: what is kept is that of a connection that was used. */
+/** On every connection before it stays idle: what is kept is that of a connection that was used. */
 const REQUESTS = 10
+/** Each way on every stream before it stays open: enough for a sidecar to see a burst, after which it tidies up. */
+const MESSAGES = 200
+/** Many more reads than a sidecar takes for rest. */
+const BURST = { connections: 32, streams: 1 } as const
+const BURST_TIMING = { warmupSeconds: 1, seconds: 3, pids: [] } as const
 const RATE_PER_SECOND = 5_000
 const SAMPLE_MS = 250
 
@@ -27,7 +32,7 @@ const STREAMS: LoadSpec = {
   connections: 10,
   streams: 100,
   bodyBytes: MESSAGE_BYTES,
-  messages: 1,
+  messages: MESSAGES,
 }
 
 /** One process, and how connections reach it. */
@@ -63,7 +68,6 @@ export async function measureMemory(bed: Bed, context: SectionContext): Promise<
   await sleep(SETTLE_MS)
   const afterBytes = { weft: bytesOf(weft), peer: bytesOf(bed.peer) }
   context.say(`afterwards: ${megabytes(afterBytes.weft.outbound)} outbound`)
-  await bed.stop(weft.outbound, weft.inbound, ...bystanders.map((sidecar) => sidecar.process))
   return { idleBytes, perConnectionBytes, per1000StreamsBytes, loaded, afterBytes }
 }
 
@@ -89,6 +93,7 @@ async function perConnection(bed: Bed, weft: Pair): Promise<ConnectionMemory[]> 
   const grown = await growth(
     () => watched.map(({ pid }) => privateBytesOfTree(pid)),
     watched.map(({ route }) => [route, H1]),
+    REQUESTS,
   )
   const of = (client: 'tls' | 'plain', name: 'weft' | 'peer') =>
     grown[watched.findIndex((each) => each.client === client && each.name === name)]! / CONNECTIONS
@@ -104,6 +109,7 @@ async function perStreams(bed: Bed, weft: Pair): Promise<MemoryResult['per1000St
       [bed.route('weft', VIP.weft, port), STREAMS],
       [bed.route(bed.peer.name, VIP.haproxy, port), STREAMS],
     ],
+    1,
   )
   const [weftOut, weftIn, peerOut, peerIn] = grown as [number, number, number, number]
   return { weft: { outbound: weftOut, inbound: weftIn }, peer: { outbound: peerOut, inbound: peerIn } }
@@ -111,16 +117,22 @@ async function perStreams(bed: Bed, weft: Pair): Promise<MemoryResult['per1000St
 
 /**
  * By how much the readings grow while the loads are held. The same was there once before, so that what is needed only
- * once (compiled code, pools, the size of the heap) is in the base.
+ * once (compiled code, pools, the size of the heap) is in the base; then a burst, since a sidecar tidies up when one has
+ * ended, not when connections that had long been idle are closed.
  */
-async function growth(read: () => number[], loads: readonly (readonly [Route, LoadSpec])[]): Promise<number[]> {
+async function growth(
+  read: () => number[],
+  loads: readonly (readonly [Route, LoadSpec])[],
+  requests: number,
+): Promise<number[]> {
   // One after the other: a thousand handshakes at once would make everybody else wait.
   const hold = async () => {
     const held: HeldLoad[] = []
-    for (const [route, load] of loads) held.push(await holdLoad(route, load, REQUESTS))
+    for (const [route, load] of loads) held.push(await holdLoad(route, load, requests))
     return held
   }
   for (const held of await hold()) await held.release()
+  for (const [route, load] of loads) await runLoad(route, { ...load, ...BURST }, BURST_TIMING)
   await sleep(SETTLE_MS)
   const base = read()
   const held = await hold()
