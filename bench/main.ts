@@ -85,6 +85,7 @@ async function main(): Promise<number> {
     const { warmupSeconds, seconds, rounds } = timing
     say(`${rounds} rounds of ${seconds} s for each side in turn, each after ${warmupSeconds} s of the same load`)
     const cores = positive('--cores', values.cores, 1)
+    const where = machine()
     const bed = await Bed.make(
       {
         proxyFile: values.proxy,
@@ -93,7 +94,7 @@ async function main(): Promise<number> {
       },
       children,
     )
-    return measure(bed, { sections, cases, timing, cores })
+    return measure(bed, { sections, cases, timing, cores, where })
   }
   try {
     const results = await Promise.race([work(), interrupted])
@@ -114,9 +115,10 @@ interface Plan {
   readonly cases: readonly BenchCase[]
   readonly timing: Timing
   readonly cores: number
+  readonly where: ReturnType<typeof machine>
 }
 
-async function measure(bed: Bed, { sections, cases, timing, cores }: Plan): Promise<BenchResults> {
+async function measure(bed: Bed, { sections, cases, timing, cores, where }: Plan): Promise<BenchResults> {
   const failed: Failure[] = []
   const context: SectionContext = { timing, failed, say }
   const section = async <Result>(name: Section, run: () => Promise<Result>): Promise<Result | undefined> => {
@@ -133,7 +135,7 @@ async function measure(bed: Bed, { sections, cases, timing, cores }: Plan): Prom
     hops: await section('hops', () => measureHops(bed, context)),
   }
   const found = Object.fromEntries(Object.entries(results).filter(([, value]) => value !== undefined))
-  return { machine: machine([bed.peer.name]), timing, proxyCores: cores, ...found, failed }
+  return { machine: { ...where, peers: [bed.peer.name] }, timing, proxyCores: cores, ...found, failed }
 }
 
 /** The folder for profiles, which the proxies' user has to write. */

@@ -7,6 +7,8 @@ export interface Machine {
   readonly node: string
   /** `2026-01-31` */
   readonly date: string
+  /** Processes that wanted to run in the minute before the run: what else the machine had to do. */
+  readonly loadBefore: number
   /** What is compared with: `haproxy 2.6.12`. */
   readonly peers: readonly string[]
 }

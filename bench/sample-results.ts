@@ -23,6 +23,7 @@ export function sampleResults(): BenchResults {
       kernel: '6.1',
       node: 'v26.0.0',
       date: '2026-01-31',
+      loadBefore: 0.1,
       peers: ['haproxy 2.6'],
     },
     timing: { warmupSeconds: 3, seconds: 4, rounds: 2 },

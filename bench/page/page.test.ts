@@ -29,6 +29,13 @@ test('the page has a row for everything that was measured', async (t) => {
   t.match(page, /`\/ready` answers 200, with the control plane up: \*\*140 ms\*\* \(median of 7\)/)
 })
 
+test('the page of a machine that was busy says so', async (t) => {
+  const results = sampleResults()
+  t.notMatch(formatPage(results, ''), /was busy/)
+  const busy = { ...results, machine: { ...results.machine, loadBefore: 7.9 } }
+  t.match(formatPage(busy, ''), /was busy with other things\*\* \(load 7\.9 on 2 cores/)
+})
+
 test('a section that was not run is not on the page', async (t) => {
   const { machine, timing, proxyCores } = sampleResults()
   const results: BenchResults = { machine, timing, proxyCores: 2, failed: [] }

@@ -14,6 +14,9 @@ import type {
 } from '../results.ts'
 import { verdicts } from '../targets.ts'
 
+/** Load average per core above which something else was running. */
+const BUSY_PER_CORE = 0.5
+
 /** @param optimisations the hand-written part, in Markdown, from its `##` heading on */
 export function formatPage(results: BenchResults, optimisations: string): string {
   const { loads, latency, handshakes, memory, hops, start } = results
@@ -37,7 +40,7 @@ export function formatPage(results: BenchResults, optimisations: string): string
 }
 
 function introduction({ machine, timing, proxyCores }: BenchResults): string {
-  const { cpu, cores, kernel, node, date, peers } = machine
+  const { cpu, cores, kernel, node, date, loadBefore, peers } = machine
   const pinned =
     proxyCores === 1
       ? 'Every proxy has one thread and is pinned to one core, outbound to the first, inbound to the second.'
@@ -55,6 +58,11 @@ function introduction({ machine, timing, proxyCores }: BenchResults): string {
     `- ${timing.rounds} rounds of ${timing.seconds} s for each side in turn, each after ${timing.warmupSeconds} s of the same load as warm-up, which is not counted.`,
     `- ${pinned} Client and applications run where there is room.`,
     '- Ratios hold from machine to machine, absolute figures do not.',
+    ...(loadBefore < BUSY_PER_CORE * cores
+      ? []
+      : [
+          `- **The machine was busy with other things** (load ${loadBefore.toFixed(1)} on ${cores} cores in the minute before): of these figures, ratios of CPU and memory say something; rates, latencies and the start do not.`,
+        ]),
   ].join('\n')
 }
 
