@@ -3,7 +3,7 @@ import type { BenchResults } from '../results.ts'
 import { sampleResults } from '../sample-results.ts'
 import { formatPage } from './page.ts'
 
-const OPTIMISATIONS = '## What made it fast\n\nLess work.\n'
+const OPTIMISATIONS = '# What made it fast\n\n## Kept\n\nLess work.\n'
 
 test('the page has a row for everything that was measured', async (t) => {
   const page = formatPage(sampleResults(), OPTIMISATIONS)
@@ -40,7 +40,7 @@ test('a section that was not run is not on the page', async (t) => {
   const { machine, timing, proxyCores } = sampleResults()
   const results: BenchResults = { machine, timing, proxyCores: 2, failed: [] }
   const headings = (page: string) => page.split('\n').filter((line) => line.startsWith('#'))
-  t.same(headings(formatPage(results, OPTIMISATIONS)), ['# Performance', '## What made it fast'])
+  t.same(headings(formatPage(results, OPTIMISATIONS)), ['# Performance', '## What made it fast', '### Kept'])
   t.match(formatPage(results, OPTIMISATIONS), /may use 2 cores; none is pinned/)
   t.equal(proxyCores, 1)
 })

@@ -17,7 +17,7 @@ import { verdicts } from '../targets.ts'
 /** Load average per core above which something else was running. */
 const BUSY_PER_CORE = 0.5
 
-/** @param optimisations the hand-written part, in Markdown, from its `##` heading on */
+/** @param optimisations the hand-written part, in Markdown: a page of its own, whose headings move one level down */
 export function formatPage(results: BenchResults, optimisations: string): string {
   const { loads, latency, handshakes, memory, hops, start } = results
   const sections = [
@@ -34,7 +34,7 @@ export function formatPage(results: BenchResults, optimisations: string): string
       ),
     hops && hopsSection(hops),
     failures(results),
-    optimisations.trim(),
+    optimisations.trim().replaceAll(/^#(?=#* )/gm, '##'),
   ]
   return `${sections.filter((each) => each !== undefined && each !== '').join('\n\n')}\n`
 }
