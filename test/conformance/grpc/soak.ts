@@ -7,7 +7,7 @@ import { connectJs, type TestClient } from './js-client.ts'
 
 const WORKERS = 4
 /** A proxy that breaks fails a thousand times a second; the first ones say it all. */
-const MAX_FAILURES = 20
+export const MAX_FAILURES = 20
 
 export interface SoakResult {
   readonly calls: number

@@ -11,14 +11,14 @@ import { findGoInterop, GO_CASES, GO_SOAKS, type GoInterop, runGoCase, startGoSe
 import { JS_CASES } from './js-cases.ts'
 import { connectJs } from './js-client.ts'
 import { startJsServer } from './js-server.ts'
-import { JS_SOAKS, type SoakResult } from './soak.ts'
+import { JS_SOAKS, MAX_FAILURES, type SoakResult } from './soak.ts'
 
 /** One round of grpc-go's soaks; its time is that of a very busy machine. */
 const GO_CALLS = 200
 const GO_WORKERS = 4
 const GO_ROUND_MS = 600_000
 /** A soak is about failures, not about latency on a busy machine. */
-const PATIENCE_MS = 30_000
+const PATIENCE_MS = 300_000
 
 type Say = (line: string) => void
 
@@ -122,10 +122,17 @@ async function goSoak(
       await runGoCase(go, port, name, args, GO_ROUND_MS)
       calls += GO_CALLS
     } catch (error) {
-      return { calls, failures: [lastWords(error)] }
+      return { calls, failures: failedCalls(error) }
     }
   }
   return { calls, failures: [] }
+}
+
+/** The lines in which grpc-go says which calls failed, and why; without one, what it said last. */
+function failedCalls(error: unknown): readonly string[] {
+  const { stderr = '' } = error as { stderr?: string }
+  const lines = stderr.split('\n').filter((line) => /soak iteration: .*(failed:|exceeds)/.test(line))
+  return lines.length > 0 ? lines.slice(0, MAX_FAILURES) : [lastWords(error)]
 }
 
 async function tell(title: string, running: Promise<void>, say: Say): Promise<boolean> {
