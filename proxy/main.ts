@@ -1,8 +1,9 @@
 /** The proxy's entry: environment in, exit code out. 64: the configuration is wrong; 1: it could not start. */
 import { tokenProblem } from './assembly/control.ts'
 import { describeProblems, readConfig } from './config/config.ts'
-import { type RunningProxy, startProxy } from './proxy.ts'
+import { type Role, type RunningProxy, startProxy } from './proxy.ts'
 import { Logger, startLogger } from './telemetry/log.ts'
+import { type FromWorker, type ToWorker, WORKER_VARIABLE } from './workers.ts'
 
 const EX_USAGE = 64
 
@@ -32,7 +33,27 @@ async function main(): Promise<void> {
   }
   process.on('SIGTERM', () => void stop())
   process.on('SIGINT', () => void stop())
-  proxy = await startProxy(config, process.env, log, () => void stop())
+  const isWorker = process.env[WORKER_VARIABLE] !== undefined
+  // Nobody is left to speak for it.
+  if (isWorker) process.once('disconnect', () => void stop())
+  const role: Role = isWorker
+    ? { kind: 'worker', serve: (renderMetrics) => serveFirst(log, renderMetrics) }
+    : { kind: 'first', onShutdownRequest: () => void stop() }
+  proxy = await startProxy(config, process.env, log, role)
+}
+
+/** What a worker does for the process that started it (`workers.ts`). */
+function serveFirst(log: Logger, renderMetrics: () => string): void {
+  const say = (message: FromWorker): void => void process.send?.(message)
+  process.on('message', (message: ToWorker) => {
+    switch (message.kind) {
+      case 'metrics':
+        return say({ kind: 'metrics', id: message.id, page: renderMetrics() })
+      case 'logFilter':
+        log.setFilter(message.filter)
+    }
+  })
+  say({ kind: 'ready' })
 }
 
 main().catch((error: unknown) => {

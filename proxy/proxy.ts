@@ -12,8 +12,10 @@ import { giveBackMemory, IdleMemory } from './io/idle-memory.ts'
 import { activity } from './io/socket-transport.ts'
 import { declareFamilies } from './telemetry/families.ts'
 import type { Logger } from './telemetry/log.ts'
+import { mergePages } from './telemetry/merge-pages.ts'
 import { registerProcessMetrics } from './telemetry/process-metrics.ts'
 import { Registry } from './telemetry/registry.ts'
+import { Workers } from './workers.ts'
 
 /** Reported as `proxy_build_info`. */
 const VERSION = '0.1.0'
@@ -30,11 +32,20 @@ export interface RunningProxy {
   shutdown(): Promise<void>
 }
 
+/** The process that the pod started has the admin port and, with more than one core, workers beside it. */
+export type Role =
+  | { readonly kind: 'first'; readonly onShutdownRequest: () => void }
+  | {
+      readonly kind: 'worker'
+      /** Gives the process that started it what it asks for. */
+      readonly serve: (renderMetrics: () => string) => void
+    }
+
 export async function startProxy(
   config: Config,
   env: NodeJS.ProcessEnv,
   log: Logger,
-  onShutdownRequest: () => void,
+  role: Role,
 ): Promise<RunningProxy> {
   const surroundings = surroundingsOf(config, log)
   const control = assembleControl(surroundings)
@@ -43,16 +54,27 @@ export async function startProxy(
   const inbound = assembleInbound(surroundings, control)
   const outbound = assembleOutbound(surroundings, control)
 
+  const workers =
+    role.kind === 'first' && config.cores > 1 ? new Workers(config.cores - 1, log, Math.random) : undefined
+  const renderMetrics = (): string => surroundings.registry.render()
+
   let isReady = false
-  const admin = new AdminServer({
-    isReady: () => isReady,
-    renderMetrics: () => surroundings.registry.render(),
-    env,
-    log,
-    isShutdownEnabled: config.admin.isShutdownEnabled,
-    onShutdown: onShutdownRequest,
-  })
-  await admin.listen(config.admin.listen)
+  let admin: AdminServer | undefined
+  if (role.kind === 'first') {
+    admin = new AdminServer({
+      isReady: () => isReady,
+      renderMetrics: () =>
+        workers === undefined
+          ? renderMetrics()
+          : workers.metrics().then((pages) => mergePages([renderMetrics(), ...pages])),
+      env,
+      log,
+      onLogFilter: (filter) => workers?.setLogFilter(filter),
+      isShutdownEnabled: config.admin.isShutdownEnabled,
+      onShutdown: role.onShutdownRequest,
+    })
+    await admin.listen(config.admin.listen)
+  }
 
   const memory = new IdleMemory(giveBackMemory)
   const ticker = setInterval(() => {
@@ -65,7 +87,9 @@ export async function startProxy(
   await certified
   await inbound.listen()
   await outbound.listen()
+  await workers?.ready()
   isReady = true
+  if (role.kind === 'worker') role.serve(renderMetrics)
   log.info(
     `ready as ${control.certifier.localName}: inbound ${config.inbound.listen.port}, outbound ${config.outbound.listen.map(({ port }) => port).join()}, admin ${config.admin.listen.port}`,
   )
@@ -77,14 +101,14 @@ export async function startProxy(
     async shutdown() {
       inbound.shutdown()
       outbound.shutdown()
-      await drain([inbound, outbound], config.shutdownGraceMs, log)
+      await Promise.all([drain([inbound, outbound], config.shutdownGraceMs, log), workers?.shutdown()])
       clearInterval(ticker)
       inbound.destroy()
       outbound.destroy()
       outbound.close()
       inbound.close()
       control.close()
-      admin.close()
+      admin?.close()
     },
   }
 }

@@ -34,6 +34,12 @@ test('the admin table', async (t) => {
     },
     { name: 'live, by any method', answer: ask('OPTIONS /live', remote), status: 200, body: 'live\n' },
     { name: 'metrics', answer: ask('GET /metrics', remote), status: 200, body: '# EOF\n' },
+    {
+      name: 'metrics of several processes',
+      answer: ask('GET /metrics', remote, context({ renderMetrics: async () => '# of all\n' })),
+      status: 200,
+      body: '# of all\n',
+    },
     { name: 'metrics are read', answer: ask('POST /metrics'), status: 405, body: '' },
     { name: 'an unknown path', answer: ask('GET /'), status: 404, body: '' },
     { name: 'a prefix of a path', answer: ask('GET /ready/'), status: 404, body: '' },
@@ -79,14 +85,21 @@ test('the admin table', async (t) => {
       body: 'Requests are only permitted from localhost.',
     },
   ]
-  for (const { name, answer, status, body } of cases) t.match(answer, { status, body }, name)
+  for (const { name, answer, status, body } of cases) t.match(await answer, { status, body }, name)
 })
 
 test('side effects', async (t) => {
   let shutdowns = 0
-  const on = context({ isShutdownEnabled: true, onShutdown: () => shutdowns++ })
-  t.equal(ask('PUT /proxy-log-level', { body: ' debug\n' }, on).status, 204)
+  const filters: string[] = []
+  const on = context({
+    isShutdownEnabled: true,
+    onShutdown: () => shutdowns++,
+    onLogFilter: (filter) => filters.push(filter),
+  })
+  t.match(await ask('PUT /proxy-log-level', { body: ' debug\n' }, on), { status: 204 })
   t.equal(on.log.filter, 'debug')
+  t.match(await ask('PUT /proxy-log-level', { body: 'linkerd=loud' }, on), { status: 400 })
+  t.same(filters, ['debug'], 'others are told of a filter that was taken')
   ask('POST /shutdown', { isLoopback: false }, on)
   t.equal(shutdowns, 0)
   ask('POST /shutdown', {}, on)

@@ -29,9 +29,12 @@ export interface AdminResponse {
 
 export interface AdminContext {
   readonly isReady: () => boolean
-  readonly renderMetrics: () => string
+  /** A promise where other processes have a part in the page. */
+  readonly renderMetrics: () => string | Promise<string>
   readonly env: { readonly [name: string]: string | undefined }
   readonly log: Logger
+  /** The log filter was changed. */
+  readonly onLogFilter?: (filter: string) => void
   readonly isShutdownEnabled: boolean
   readonly onShutdown: () => void
 }
@@ -41,7 +44,7 @@ interface AdminRoute {
   /** Without methods: any. */
   readonly methods?: readonly string[]
   readonly from: 'anywhere' | 'loopback'
-  readonly handle: (request: AdminRequest, context: AdminContext) => AdminResponse
+  readonly handle: (request: AdminRequest, context: AdminContext) => AdminResponse | Promise<AdminResponse>
 }
 
 const ROUTES: readonly AdminRoute[] = [
@@ -53,7 +56,7 @@ const ROUTES: readonly AdminRoute[] = [
   { path: '/shutdown', methods: ['POST'], from: 'loopback', handle: shutdown },
 ]
 
-export function answerAdmin(request: AdminRequest, context: AdminContext): AdminResponse {
+export function answerAdmin(request: AdminRequest, context: AdminContext): AdminResponse | Promise<AdminResponse> {
   const route = ROUTES.find(({ path }) => path === request.path)
   if (route === undefined) return text(404, '')
   const { methods, from, handle } = route
@@ -68,8 +71,10 @@ function ready(_request: AdminRequest, { isReady }: AdminContext): AdminResponse
   return isReady() ? text(200, 'ready\n') : text(503, 'not ready\n')
 }
 
-function metrics(_request: AdminRequest, { renderMetrics }: AdminContext): AdminResponse {
-  return { ...text(200, renderMetrics()), isCompressible: true }
+function metrics(_request: AdminRequest, { renderMetrics }: AdminContext): AdminResponse | Promise<AdminResponse> {
+  const respond = (page: string): AdminResponse => ({ ...text(200, page), isCompressible: true })
+  const page = renderMetrics()
+  return typeof page === 'string' ? respond(page) : page.then(respond)
 }
 
 function env({ query, accept }: AdminRequest, context: AdminContext): AdminResponse {
@@ -85,9 +90,10 @@ function variable(vars: AdminContext['env'], name: string): string | null {
   return Object.hasOwn(vars, name) ? (vars[name] ?? null) : null
 }
 
-function logLevel({ method, body }: AdminRequest, { log }: AdminContext): AdminResponse {
+function logLevel({ method, body }: AdminRequest, { log, onLogFilter }: AdminContext): AdminResponse {
   if (method === 'GET') return text(200, log.filter)
   const problem = log.setFilter(body.trim())
+  if (problem === undefined) onLogFilter?.(log.filter)
   return problem === undefined ? { ...text(204, ''), contentType: undefined } : text(400, `${problem}\n`)
 }
 

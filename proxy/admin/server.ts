@@ -139,7 +139,10 @@ class AdminExchange implements RequestHandler {
   /** The request is complete. */
   finish(): void {
     const body = Buffer.concat(this.#body).toString('utf8')
-    this.#send(answerAdmin({ ...this.#request, body }, this.#context))
+    const response = answerAdmin({ ...this.#request, body }, this.#context)
+    this.#isOver = true
+    if (response instanceof Promise) void response.then((later) => this.#send(later))
+    else this.#send(response)
   }
 
   #send(response: AdminResponse): void {

@@ -18,7 +18,7 @@ import type { Control } from './control.ts'
 import type { Direction, Surroundings } from './direction.ts'
 
 export function assembleInbound(
-  { config: { inbound: config }, log, families, nowMs }: Surroundings,
+  { config: { inbound: config, cores }, log, families, nowMs }: Surroundings,
   { certifier, discovery }: Control,
 ): Direction {
   const telemetry = new InboundMetrics(families, log.child('inbound'), nowMs)
@@ -68,7 +68,7 @@ export function assembleInbound(
   return {
     async listen() {
       for (const port of config.ports) policies.watchAlways(port)
-      await listen(listener.server, config.listen)
+      await listen(listener.server, config.listen, cores > 1)
     },
     get connectionCount() {
       return listener.connectionCount

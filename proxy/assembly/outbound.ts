@@ -58,7 +58,8 @@ export function assembleOutbound(surroundings: Surroundings, control: Control): 
 
   return {
     async listen() {
-      for (const { address, listener } of listeners) await listen(listener.server, address)
+      for (const { address, listener } of listeners)
+        await listen(listener.server, address, surroundings.config.cores > 1)
     },
     get connectionCount() {
       return listeners.reduce((sum, { listener }) => sum + listener.connectionCount, 0)

@@ -1,8 +1,11 @@
-/** Starts a server on an address; what keeps it from there is said in one sentence. */
+/**
+ * Starts a server on an address; what keeps it from there is said in one sentence. `isShared`: other processes of this proxy
+ * listen there too, and the kernel spreads connections over them.
+ */
 import type { Server } from 'node:net'
 import type { SocketAddress } from '../../api/ip.ts'
 
-export async function listen(server: Server, { ip, port }: SocketAddress): Promise<void> {
+export async function listen(server: Server, { ip, port }: SocketAddress, isShared: boolean): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       reject(
@@ -11,6 +14,6 @@ export async function listen(server: Server, { ip, port }: SocketAddress): Promi
           : new Error(`cannot listen on ${ip}:${port}: ${error.message}`),
       )
     })
-    server.listen({ host: ip, port }, resolve)
+    server.listen({ host: ip, port, reusePort: isShared }, resolve)
   })
 }
