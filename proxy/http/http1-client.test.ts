@@ -19,6 +19,7 @@ class TestClient {
   readonly transport = new MemoryTransport()
   readonly connection: Http1ClientConnection
   heard: string[] = []
+  readonly refusals: string[] = []
   isConsuming = true
 
   constructor() {
@@ -28,6 +29,7 @@ class TestClient {
       {
         onIdle: () => void this.heard.push('idle'),
         onClosed: () => void this.heard.push('closed'),
+        onRefused: (reason) => void this.refusals.push(reason),
       },
     )
   }
@@ -411,4 +413,35 @@ test('tunnels', async (t) => {
     client.feed('HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nraw bytes')
     t.equal(client.calls(), '200 "raw bytes"')
   })
+})
+
+test('what an endpoint may say and how long', async (t) => {
+  const EARLY = 'HTTP/1.1 103 Early Hints\r\n\r\n'
+  const cases: readonly { name: string; sent: string; pieceBytes?: number; refused: string }[] = [
+    { name: 'informational responses up to the bound', sent: EARLY.repeat(HTTP1_BOUNDS.maxInformational), refused: '' },
+    {
+      name: 'informational responses without end',
+      sent: EARLY.repeat(HTTP1_BOUNDS.maxInformational + 1),
+      refused: 'informational',
+    },
+    {
+      name: 'a head in very many pieces',
+      sent: `HTTP/1.1 200 OK\r\nx: ${'y'.repeat(HTTP1_BOUNDS.maxHeadReads)}`,
+      pieceBytes: 1,
+      refused: 'malformed',
+    },
+    { name: 'a head that is too large', sent: `HTTP/1.1 200 OK\r\nx: ${'y'.repeat(1_000)}`, refused: 'malformed' },
+    {
+      name: 'two responses to one request',
+      sent: 'HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n',
+      refused: 'unsolicited',
+    },
+  ]
+  for (const { name, sent, pieceBytes, refused } of cases) {
+    const client = new TestClient()
+    const stream = client.open('POST / HTTP/1.1\nHost: a\nContent-Length: 9', false)
+    client.feed(sent, pieceBytes)
+    t.same(client.refusals, refused === '' ? [] : [refused], name)
+    stream.reset(0)
+  }
 })

@@ -304,7 +304,7 @@ test('content that its reader leaves lying', async (t) => {
     const ids = Array.from({ length: streams }, (_, n) => 2 * n + 1)
     peer.send(...ids.map((id) => headers(id, GET)))
     for (const id of ids) answer(peer, id).sendData(piece, 0, piece.length, false)
-    return peer.heard.filter((line) => line.startsWith('protocol ENHANCE_YOUR_CALM')).length
+    return peer.heard.filter((line) => line.startsWith('protocol CANCEL')).length
   }
   const allowed = PRESSURE_BOUNDS.perConnectionBytes / piece.length
 
@@ -359,7 +359,7 @@ test('content that its reader leaves lying', async (t) => {
     for (let second = 3; second <= 4; second++) peer.connection.tick(second * 1_000, bounds)
     t.same(peer.frames(), [], 'five bytes in time buy time')
     peer.connection.tick(5_000, bounds)
-    t.same(peer.frames(), ['RST_STREAM 1 ENHANCE_YOUR_CALM'])
+    t.same(peer.frames(), ['RST_STREAM 1 CANCEL'])
     t.same(peer.refusals, ['unread_content first'])
   })
 

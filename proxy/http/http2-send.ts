@@ -125,7 +125,7 @@ export class Http2Sender {
     for (const stream of [...streams.open.values()]) {
       if (stream.queue.bytes === 0 || (age - stream.movedAt) * TICK_MS < limitMs) continue
       const message = `stream ${stream.id}: the peer took none of ${stream.queue.bytes} bytes within ${limitMs} ms`
-      this.#session.giveUp(stream, ErrorCode.enhanceYourCalm, message, 'unread_content')
+      this.#session.giveUp(stream, ErrorCode.cancel, message, 'unread_content')
     }
   }
 
@@ -139,7 +139,7 @@ export class Http2Sender {
 
   #refuseUnread(stream: Http2Stream): void {
     const message = `stream ${stream.id}: the peer leaves ${this.queuedBytes} bytes unread`
-    this.#session.giveUp(stream, ErrorCode.enhanceYourCalm, message, 'unread_content')
+    this.#session.giveUp(stream, ErrorCode.cancel, message, 'unread_content')
   }
 
   /** Sends what waits, until a window or the kernel stops it. */
