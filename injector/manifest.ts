@@ -43,7 +43,7 @@ const TEMPLATE_PATHS: ReadonlyMap<string, Path> = new Map([
 export function parseManifest(text: string, source: string): ManifestObject[] {
   const lines = new LineCounter()
   const objects: ManifestObject[] = []
-  for (const parsed of parseAllDocuments(text, { lineCounter: lines })) {
+  for (const parsed of parseAllDocuments(text, { lineCounter: lines, logLevel: 'error' })) {
     const place = `${source}:${lines.linePos(parsed.contents?.range?.[0] ?? parsed.range[0]).line}`
     const [error] = parsed.errors
     if (error !== undefined) {

@@ -4,6 +4,7 @@
  */
 import { deepStrictEqual, ok } from 'node:assert/strict'
 import { ProxyConfig } from '../api/vocabulary.ts'
+import { fuzzer, type Json } from '../test/fuzz/fuzzer.ts'
 import { injectorConfig } from './config.ts'
 import { applyPatch } from './json-patch.ts'
 import { injectPod } from './patch.ts'
@@ -37,9 +38,13 @@ const VALUES = [
 ]
 const LABELS = ['app', 'a/b', '__proto__', 'constructor', 'linkerd.io/control-plane-ns']
 
-export function fuzz(random: () => number, iterations: number): void {
-  for (let iteration = 0; iteration < iterations; iteration++) checkPatch(randomShape(random))
-}
+export const patchFuzzer = fuzzer({
+  name: 'patch',
+  checks: 'the injection of any pod: patch and patched pod agree, nothing is lost, a second injection skips',
+  cases: 250,
+  generate: (random) => randomShape(random) as Json,
+  run: (shape) => checkPatch(shape as Shape),
+})
 
 function checkPatch(shape: Shape): void {
   const pod = podOf(shape)

@@ -58,7 +58,12 @@ export function parseManifests(text: string, file: string, options: ParseOptions
   const locators = new Map<Resource, (path: Path) => number>()
   const firstLine = new Map<string, number>()
 
-  for (const document of parseAllDocuments(text, { lineCounter: lines, merge: true, prettyErrors: false })) {
+  for (const document of parseAllDocuments(text, {
+    lineCounter: lines,
+    merge: true,
+    prettyErrors: false,
+    logLevel: 'error',
+  })) {
     if (!('errors' in document)) continue
     const [error] = document.errors
     if (error !== undefined) {

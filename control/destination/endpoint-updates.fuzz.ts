@@ -6,6 +6,9 @@ import { toBinary } from '@bufbuild/protobuf'
 import type { Update } from '../../api/gen/destination_pb.js'
 import { WeightedAddrSchema } from '../../api/gen/destination_pb.js'
 import { formatSocketAddress, tcpAddressFromMessage } from '../../api/ip.ts'
+import { seededRandom } from '../../api/seeded-random.ts'
+import { below, mutateList } from '../../test/fuzz/draw.ts'
+import { fuzzer, type Random } from '../../test/fuzz/fuzzer.ts'
 import { Cluster } from '../cluster/cluster.ts'
 import { DEFAULT_CLUSTER_CONFIG } from '../cluster/config.ts'
 import { pod, service, slice, storeOf } from '../cluster/fixtures.ts'
@@ -15,8 +18,23 @@ import { endpointsForClient, type ServiceEndpoints, serviceEndpoints } from './i
 const REF = { namespace: 'shop', name: 'web', instance: undefined }
 const PODS = 6
 
-export function fuzz(random: () => number, iterations: number): void {
-  const pick = (n: number) => Math.floor(random() * n)
+/** One change of the cluster: which, and two numbers for what it needs. Several may pass before the client can read. */
+type Change = readonly [kind: number, a: number, b: number, isRead: boolean]
+
+export const endpointUpdatesFuzzer = fuzzer<Change[]>({
+  name: 'endpoint-updates',
+  checks: 'whatever happens in the cluster, the updates lead a client to what a new client would get',
+  cases: 60,
+  generate: (random) => Array.from({ length: 1 + below(random, 40) }, () => change(random)),
+  mutate: (random, changes) => mutateList(random, changes, () => change(random)),
+  run: check,
+})
+
+function change(random: Random): Change {
+  return [below(random, 7), below(random, 2 ** 16), below(random, 2 ** 30), random() < 0.5]
+}
+
+function check(changes: readonly Change[]): void {
   const store = storeOf()
   const cluster = new Cluster(store, DEFAULT_CLUSTER_CONFIG)
   const client = { nodeName: 'node-a', zone: 'east' }
@@ -24,26 +42,26 @@ export function fuzz(random: () => number, iterations: number): void {
   let snapshot: ServiceEndpoints | undefined
   let sent: SentEndpoints | undefined
 
-  const changes: readonly (() => void)[] = [
-    () =>
+  const kinds: readonly ((a: number, b: number) => void)[] = [
+    (a) =>
       store.apply([
-        service({ name: 'web', clusterIP: '10.96.0.1', ports: [{ port: 80, targetPort: 8080 + pick(2) }] }),
+        service({ name: 'web', clusterIP: '10.96.0.1', ports: [{ port: 80, targetPort: 8080 + (a % 2) }] }),
       ]),
     () => store.apply([service({ name: 'web', clusterIP: '10.96.0.1', spec: { internalTrafficPolicy: 'Local' } })]),
     () => store.delete([{ kind: 'Service', namespace: 'shop', name: 'web' }]),
-    () => {
-      const n = pick(PODS)
+    (a, b) => {
+      const n = a % PODS
       store.apply([
-        pod({ name: `web-${n}`, ip: `10.0.0.${n}`, isMeshed: random() < 0.5, serviceAccount: `sa-${pick(2)}` }),
+        pod({ name: `web-${n}`, ip: `10.0.0.${n}`, isMeshed: b % 2 === 0, serviceAccount: `sa-${(b >> 1) % 2}` }),
       ])
     },
-    () => store.delete([{ kind: 'Pod', namespace: 'shop', name: `web-${pick(PODS)}` }]),
-    () => store.apply([slice({ service: 'web', name: `web-${pick(2)}`, pods: somePods(random) })]),
-    () => store.delete([{ kind: 'EndpointSlice', namespace: 'shop', name: `web-${pick(2)}` }]),
+    (a) => store.delete([{ kind: 'Pod', namespace: 'shop', name: `web-${a % PODS}` }]),
+    (a, b) => store.apply([slice({ service: 'web', name: `web-${a % 2}`, pods: somePods(seededRandom(b)) })]),
+    (a) => store.delete([{ kind: 'EndpointSlice', namespace: 'shop', name: `web-${a % 2}` }]),
   ]
-  for (let i = 0; i < iterations; i++) {
-    // Several changes may pass before the client can read.
-    for (let n = 0; n <= pick(3); n++) changes[pick(changes.length)]!()
+  for (const [kind, a, b, isRead] of changes) {
+    kinds[kind % kinds.length]!(a, b)
+    if (!isRead) continue
     snapshot = serviceEndpoints(cluster, REF, 80, snapshot)
     const endpoints = endpointsForClient(snapshot, client)
     for (const update of endpointUpdates(sent, snapshot, endpoints)) apply(applied, update)
@@ -52,7 +70,7 @@ export function fuzz(random: () => number, iterations: number): void {
     const fresh = serviceEndpoints(cluster, REF, 80, undefined)
     const expected = new Map<string, string>()
     for (const update of endpointUpdates(undefined, fresh, endpointsForClient(fresh, client))) apply(expected, update)
-    equal(text(applied), text(expected), `iteration ${i}`)
+    equal(text(applied), text(expected))
   }
 }
 
@@ -82,7 +100,7 @@ function text(endpoints: Map<string, string>): string {
     .join('\n')
 }
 
-function somePods(random: () => number): Record<string, object> {
+function somePods(random: Random): Record<string, object> {
   const pods: Record<string, object> = {}
   for (let n = 0; n < PODS; n++) {
     if (random() < 0.5) continue

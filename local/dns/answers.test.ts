@@ -93,6 +93,13 @@ test('the server', async (t) => {
     encode({ type: 'query', id: 7, flags: 1 << 8, questions: [{ name, type, class: 'IN' }] })
   const found = decode(server.reply(query('web.shop.svc.cluster.local'), 512)!)
   t.match(found, { id: 7, rcode: 'NOERROR', flag_aa: true, flag_rd: true, answers: [{ data: '10.96.0.11', ttl: 5 }] })
+  const dotted = query('ab%.cd')
+  dotted[dotted.indexOf('%')] = 0x2e
+  t.match(
+    decode(server.reply(dotted, 512)!),
+    { rcode: 'FORMERR' },
+    'a label that ends in a dot would end the name early',
+  )
   t.match(decode(server.reply(query('example.com'), 512)!), { rcode: 'NXDOMAIN', answers: [] })
   t.match(decode(server.reply(query('_sql._tcp.db.shop.svc.cluster.local', 'SRV'), 512)!), {
     additionals: [{ data: '10.42.0.7' }, { data: '10.42.0.8' }],

@@ -64,7 +64,8 @@ export class DnsServer {
     const [question] = query.questions ?? []
     if (query.type !== 'query' || question === undefined) return undefined
     // Other bytes do not survive the way through text, and no name of a cluster has them.
-    if (!/^[\x21-\x7e]{0,253}$/.test(question.name))
+    // A dot inside a label is read as one between two, which may leave an empty label that ends the name.
+    if (!/^[\x21-\x7e]{0,253}$/.test(question.name) || /^\..|\.\.|.\.$/.test(question.name))
       return encode({ type: 'response', id: query.id ?? 0, flags: FORMAT_ERROR })
     const flags = AUTHORITATIVE | RECURSION_AVAILABLE | ((query.flags ?? 0) & RECURSION_DESIRED)
     const base: Packet = { type: 'response', id: query.id ?? 0, questions: [question] }

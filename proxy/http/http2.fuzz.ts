@@ -134,7 +134,7 @@ export const http2Fuzzer = fuzzer<Input>({
   name: 'http2',
   checks:
     'HTTP/2 frames and application calls in any order, both roles: no other error, no window, bound or promise broken',
-  cases: 3_000,
+  cases: 1_000,
   generate: (random) => ({
     role: random() < 0.6 ? 'server' : 'client',
     pieceBytes: pick(random, [1, 9, 300, 100_000]),

@@ -75,6 +75,13 @@ test('resolveTarget', async (t) => {
       resolutions: ['SRV not_found', 'A/AAAA ok'],
     },
     {
+      name: 'SRV targets that are no address to dial: A',
+      text: `${name}:8086`,
+      lookup: { srv: srv(['fe80--1%eth0', 8086], ['10-1-2-3', 0]), a: async () => ['10.0.0.9'] },
+      addresses: ['10.0.0.9 8086'],
+      resolutions: ['SRV not_found', 'A/AAAA ok'],
+    },
+    {
       name: 'no SRV: A',
       text: `${name}:8086`,
       lookup: { a: async () => ['10.0.0.9', '10.0.0.8'] },

@@ -43,6 +43,8 @@ export function parseTarget(text: string): Target | undefined {
   // Only the absolute name means this host; `localhost` without the dot is a name like any other (facts: 5.1).
   const isLocal = host === 'localhost.' || isLoopback(host)
   const shown = bracketed === undefined ? host.replace(/\.$/, '') : `[${bracketed}]`
+  // The root has no address.
+  if (shown === '') return undefined
   return { host, port, isLoopback: isLocal, authority: port === 80 ? shown : `${shown}:${port}` }
 }
 
@@ -106,7 +108,7 @@ function addressesOfSrv(
   for (const record of records) {
     if (isOurs && record.port !== port) continue
     const ip = ipOfLabel(record.name)
-    if (ip === undefined || unique.size >= MAX_ADDRESSES) continue
+    if (ip === undefined || record.port === 0 || unique.size >= MAX_ADDRESSES) continue
     const address = { ip, port: record.port }
     unique.set(formatSocketAddress(address), address)
   }

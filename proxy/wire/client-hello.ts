@@ -70,7 +70,8 @@ function gatherHandshake(buf: Uint8Array, start: number, end: number): Uint8Arra
   }
 }
 
-const MAX_RECORDS = 64
+/** A hello over more records is treated as something else. */
+export const MAX_RECORDS = 64
 
 function joined(parts: readonly Uint8Array[]): Uint8Array {
   return parts.length === 1 ? parts[0]! : Buffer.concat(parts)

@@ -19,6 +19,7 @@ test('detectHttp', async (t) => {
     { name: 'absolute-form', text: 'GET http://a/ HTTP/1.1\r\n', detected: 'http1' },
     { name: 'asterisk-form', text: 'OPTIONS * HTTP/1.1\r\n', detected: 'http1' },
     { name: 'authority-form', text: 'CONNECT a:1 HTTP/1.1\r\n', detected: 'http1' },
+    { name: 'authority-form that begins like asterisk-form', text: 'CONNECT *.a:1 HTTP/1.1\r\n', detected: 'http1' },
     { name: 'an unknown method', text: 'M-SEARCH / HTTP/1.1\r\n', detected: 'http1' },
     { name: 'an empty line in front', text: '\r\nGET / HTTP/1.1\r\n', detected: 'http1' },
     { name: 'HTTP/1 with the method of the preface', text: 'PRI * HTTP/1.1\r\n', detected: 'http1' },
@@ -37,7 +38,7 @@ test('detectHttp', async (t) => {
     { name: 'a long word', text: 'x'.repeat(25), detected: 'not-http' },
     { name: 'a space first', text: ' GET / HTTP/1.1', detected: 'not-http' },
     { name: 'RTSP', text: 'OPTIONS rtsp://a/b RTSP/1.0\r\n', detected: 'not-http' },
-    { name: 'an endless target', text: `GET /${'x'.repeat(MAX_REQUEST_LINE_BYTES)}`, detected: 'not-http' },
+    { name: 'an endless target', text: `GET /${'x'.repeat(MAX_REQUEST_LINE_BYTES)}`, detected: 'http1' },
     { name: 'a long target', text: `GET /${'x'.repeat(MAX_REQUEST_LINE_BYTES - 100)}`, detected: 'partial' },
   ]
   for (const { name, text, detected } of cases) {

@@ -12,7 +12,7 @@ export type Detected = 'http1' | 'http2' | 'partial' | 'not-http'
 
 /** Registered methods have at most 17 characters. */
 export const MAX_METHOD_BYTES = 24
-/** A longer request line is not waited for. */
+/** A longer request line is not waited for: it is HTTP/1 by then, and too long for its parser or not. */
 export const MAX_REQUEST_LINE_BYTES = 8 * 1024
 
 const CR = 13
@@ -27,7 +27,9 @@ export function detectHttp(buf: Uint8Array, start: number, end: number): Detecte
   if (matching === CLIENT_PREFACE.length) return 'http2'
   if (matching === end - start) return 'partial'
   const detected = detectHttp1(buf, start, end)
-  return detected === 'partial' && end - start >= MAX_REQUEST_LINE_BYTES ? 'not-http' : detected
+  // What is undecided for so long has a method and the beginning of a target. Raw bytes would pass by routes and their
+  // policies, so whoever makes a target long enough must not become them.
+  return detected === 'partial' && end - start >= MAX_REQUEST_LINE_BYTES ? 'http1' : detected
 }
 
 function detectHttp1(buf: Uint8Array, start: number, end: number): Detected {
@@ -59,8 +61,8 @@ function mayBeTarget(buf: Uint8Array, methodStart: number, start: number, end: n
   if (start === end) return mayContinue
   const first = buf[start]!
   if (first === 0x2f) return true
-  if (first === 0x2a) return end - start === 1
   if (isConnect(buf, methodStart, start - 1)) return true
+  if (first === 0x2a) return end - start === 1
   let at = start
   while (at < end && isSchemeChar(buf[at]!)) at++
   if (at === start) return false

@@ -78,7 +78,7 @@ export const hpackFuzzer = fuzzer<Block[]>({
   name: 'hpack',
   checks:
     'HPACK blocks of a connection: same fields as hpack.js and as a naive decoder; the encoder means the same to both',
-  cases: 1_500,
+  cases: 800,
   generate(random) {
     const naive = new NaiveHpack(TABLE_BYTES)
     return Array.from({ length: 1 + below(random, 12) }, () => {

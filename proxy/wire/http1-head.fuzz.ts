@@ -152,7 +152,7 @@ const PIECES = [
 export const http1HeadFuzzer = fuzzer<Input>({
   name: 'http1-head',
   checks: 'HTTP/1 heads: same meaning as llhttp (strict), byte by byte, and after they were written again',
-  cases: 8_000,
+  cases: 3_000,
   generate(random) {
     const kind = random() < 0.65 ? 'request' : 'response'
     const start =

@@ -57,6 +57,9 @@ test('other encodings of the same, and what is refused', async (t) => {
     { name: 'an endless number', bytes: framed('08ffffffffffffffffffffff01') },
     { name: 'a message that ends inside a number', bytes: framed('0880') },
     { name: 'a message that ends inside a string', bytes: framed('0850 120561') },
+    { name: 'a field of number 0', bytes: framed('0850 0000') },
+    { name: 'a field of number 2^35', bytes: framed('0850 808080808008 00') },
+    { name: 'a name that is not UTF-8', bytes: framed('0850 1201ff') },
     { name: 'a group', bytes: framed('0850 2b') },
     {
       name: '64 KiB and one byte',

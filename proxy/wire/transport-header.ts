@@ -25,6 +25,11 @@ export interface TransportHeader {
 
 // Protobuf tags: field number << 3 | wire type.
 const TAG = { port: 0x08, name: 0x12, sessionProtocol: 0x1a, http1: 0x0a, http2: 0x12 } as const
+/** Fields are counted from 1 to 2^29 - 1. */
+const MIN_TAG = 8
+const MAX_TAG = 0xffff_ffff
+/** Strict, as protobuf wants strings: a name must not become another one. */
+const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 const WireType = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const
 
 export function encodeTransportHeader(header: TransportHeader): Buffer {
@@ -128,10 +133,15 @@ class Reader {
   }
 
   text(): string {
-    return Buffer.from(this.#buf.subarray(this.#at, this.#end)).toString('utf8')
+    try {
+      return UTF8.decode(this.#buf.subarray(this.#at, this.#end))
+    } catch {
+      throw new Error('the transport header names a target that is not UTF-8')
+    }
   }
 
   skip(tag: number): void {
+    if (tag < MIN_TAG || tag > MAX_TAG) throw new Error('the transport header has a field whose number does not exist')
     switch (tag % 8) {
       case WireType.varint:
         this.varint()
