@@ -34,23 +34,26 @@ const MAX_WAITING_BYTES = 1_048_576
 
 const GRPC_UNKNOWN = 2
 
+/** What all requests of one connection that were decided alike have in common. */
 export interface InboundExchangeContext {
   readonly clients: HttpClients
   readonly metrics: RequestMetrics
   readonly route: InboundRouteMetrics
-  readonly isGrpc: boolean
   /** `l5d-proxy-error` is for meshed clients only. */
   readonly isInformational: boolean
   readonly nowMs: () => number
   onError(error: ProxyError): void
-  /** The exchange ended, whatever its outcome; for the access log. `status` is 0 without a response. */
-  readonly onCounted?: ((status: number, responseBytes: string | undefined, startedAtMs: number) => void) | undefined
-  /** Exactly once. */
+  /** Exactly once per request. */
   onEnded(): void
 }
 
+/** The exchange ended, whatever its outcome; for the access log. `status` is 0 without a response. */
+export type OnCounted = (status: number, responseBytes: string | undefined, startedAtMs: number) => void
+
 export class InboundExchange implements RequestHandler, ResponseHandler, StreamWaiter {
   readonly #context: InboundExchangeContext
+  readonly #isGrpc: boolean
+  readonly #onCounted: OnCounted | undefined
   readonly #downstream: ServerStream
   readonly #startedAtMs: number
   readonly #isConnect: boolean
@@ -74,8 +77,17 @@ export class InboundExchange implements RequestHandler, ResponseHandler, StreamW
   #isTunnel = false
   #isOver = false
 
-  constructor(context: InboundExchangeContext, head: Head, endStream: boolean, downstream: ServerStream) {
+  constructor(
+    context: InboundExchangeContext,
+    head: Head,
+    endStream: boolean,
+    downstream: ServerStream,
+    isGrpc: boolean,
+    onCounted: OnCounted | undefined,
+  ) {
     this.#context = context
+    this.#isGrpc = isGrpc
+    this.#onCounted = onCounted
     this.#downstream = downstream
     this.#startedAtMs = context.nowMs()
     this.#isRequestEnded = endStream
@@ -207,8 +219,8 @@ export class InboundExchange implements RequestHandler, ResponseHandler, StreamW
     if (this.#isOver) return
     this.#dropRecord()
     this.#status = head.status
-    if (this.#context.onCounted !== undefined) this.#responseBytes = head.get(CONTENT_LENGTH)
-    if (this.#context.isGrpc) {
+    if (this.#onCounted !== undefined) this.#responseBytes = head.get(CONTENT_LENGTH)
+    if (this.#isGrpc) {
       const grpcStatus = head.get(GRPC_STATUS)
       if (grpcStatus !== undefined) this.#grpcStatus = parseGrpcStatus(grpcStatus)
     }
@@ -242,7 +254,7 @@ export class InboundExchange implements RequestHandler, ResponseHandler, StreamW
 
   onResponseTrailers(trailers: Head): void {
     if (this.#isOver) return
-    const grpcStatus = this.#context.isGrpc ? trailers.get(GRPC_STATUS) : undefined
+    const grpcStatus = this.#isGrpc ? trailers.get(GRPC_STATUS) : undefined
     if (grpcStatus !== undefined) this.#grpcStatus = parseGrpcStatus(grpcStatus)
     this.#complete()
     this.#downstream.sendTrailers(trailers)
@@ -270,7 +282,7 @@ export class InboundExchange implements RequestHandler, ResponseHandler, StreamW
       const code = error.isUnprocessed ? ErrorCode.refusedStream : reset ? error.code : ErrorCode.internalError
       this.#count(reset ? `h2(${ERROR_NAMES[code] ?? code})` : 'unclassified')
       this.#end()
-      if (this.#context.isGrpc && this.#hasAnswered && !reset)
+      if (this.#isGrpc && this.#hasAnswered && !reset)
         return endWithError(this.#downstream, errors.appIo(error.message), true)
       return this.#resetClient(code)
     }
@@ -310,24 +322,25 @@ export class InboundExchange implements RequestHandler, ResponseHandler, StreamW
   }
 
   #count(error: string): void {
-    const { isGrpc, metrics } = this.#context
+    const isGrpc = this.#isGrpc
+    const { metrics } = this.#context
     const classification = error === '' ? classify(this.#status, isGrpc, this.#grpcStatus, []) : 'failure'
     const latencyMs = this.#latencyMs === -1 ? this.#context.nowMs() - this.#startedAtMs : this.#latencyMs
     // A gRPC stream that ended in order without a status is recorded as UNKNOWN, and as a success (facts: classification).
     const grpcStatus = isGrpc && error === '' && this.#grpcStatus === NO_GRPC_STATUS ? GRPC_UNKNOWN : this.#grpcStatus
     metrics.onResponse(this.#status, classification, grpcStatus, error, latencyMs)
     this.#context.route.onResponse(this.#status, grpcStatus, error, this.#context.nowMs() - this.#startedAtMs)
-    this.#context.onCounted?.(this.#status, this.#responseBytes, this.#startedAtMs)
+    this.#onCounted?.(this.#status, this.#responseBytes, this.#startedAtMs)
   }
 
   #fail(error: ProxyError): void {
     this.#context.onError(error)
     this.#status = error.status
-    if (this.#context.isGrpc) this.#grpcStatus = error.grpcCode
+    if (this.#isGrpc) this.#grpcStatus = error.grpcCode
     this.#count('')
     this.#end()
     respondError(this.#downstream, error, {
-      isGrpc: this.#context.isGrpc,
+      isGrpc: this.#isGrpc,
       isInformational: this.#context.isInformational,
     })
   }

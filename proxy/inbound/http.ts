@@ -17,7 +17,7 @@ import { type Head, Version } from '../wire/head.ts'
 import { token } from '../wire/tokens.ts'
 import type { AccessLog } from './access-log.ts'
 import { errors } from './errors.ts'
-import { InboundExchange } from './exchange.ts'
+import { InboundExchange, type InboundExchangeContext } from './exchange.ts'
 import type { PortPolicy } from './port-policies.ts'
 
 const CONTENT_TYPE = token('content-type')
@@ -53,15 +53,14 @@ export interface InFlight {
   readonly max: number
 }
 
-/** The requests of one connection. Remembers the last decision's counters: most connections only ever see one kind. */
+/** The requests of one connection. Remembers what the last decision needs: most connections only ever see one kind. */
 export class InboundHttp {
   readonly #connection: InboundHttpConnection
   readonly #identity: string | undefined
   #lastRoute: InboundRoute | undefined = undefined
   #lastAuthorization: Authorization | undefined = undefined
   #lastServer: InboundServer | undefined = undefined
-  #lastMetrics: RequestMetrics | undefined = undefined
-  #lastRouteMetrics: InboundRouteMetrics | undefined = undefined
+  #lastContext: InboundExchangeContext | undefined = undefined
 
   constructor(connection: InboundHttpConnection) {
     this.#connection = connection
@@ -70,27 +69,20 @@ export class InboundHttp {
   }
 
   readonly onRequest: RequestListener = (head: Head, endStream: boolean, stream: ServerStream): RequestHandler => {
-    const { policy, client, clients, recorders, nowMs, random } = this.#connection
+    const { policy, client, recorders, random } = this.#connection
     const { server } = policy
     // Before anything is decided or added: no field that Connection names takes part, or takes away what we say.
     dropHopByHop(head, head.isUpgrade)
     const isGrpc = head.version === Version.http2 && isGrpcContentType(head.get(CONTENT_TYPE))
-    const style = { isGrpc, isInformational: this.#identity !== undefined }
-    const refuse = (error: ProxyError, fields?: readonly (readonly [string, string])[]): RequestHandler => {
-      recorders.failed(server, error)
-      respondError(stream, error, fields === undefined ? style : { ...style, fields })
-      return drained(stream)
-    }
-
     const hit = findRoute(server, head)
     if (hit === undefined) {
       recorders.notFound(server)
-      return refuse(errors.noRoute(describeMeta(server.meta)))
+      return this.#refuse(stream, isGrpc, server, errors.noRoute(describeMeta(server.meta)))
     }
     const authorization = authorize(hit.route.authorizations, client)
     if (authorization === undefined) {
       recorders.denied(server, hit.route)
-      return refuse(errors.unauthorized(describeMeta(hit.route.meta)))
+      return this.#refuse(stream, isGrpc, server, errors.unauthorized(describeMeta(hit.route.meta)))
     }
     recorders.allowed(server, hit.route, authorization)
 
@@ -101,18 +93,28 @@ export class InboundHttp {
         case undefined:
           break
         case 'redirect':
-          return refuse(errors.redirect(verdict.status), [['location', verdict.location]])
+          return this.#refuse(stream, isGrpc, server, errors.redirect(verdict.status), [['location', verdict.location]])
         case 'httpFailure':
-          return refuse(errors.injected(verdict.status, verdict.message))
+          return this.#refuse(stream, isGrpc, server, errors.injected(verdict.status, verdict.message))
         case 'grpcFailure':
-          return refuse({ status: 200, grpcCode: verdict.code, message: verdict.message, closesConnection: false })
+          return this.#refuse(stream, isGrpc, server, {
+            status: 200,
+            grpcCode: verdict.code,
+            message: verdict.message,
+            closesConnection: false,
+          })
         case 'error':
-          return refuse(errors.unsupported(`${describeMeta(hit.route.meta)}: ${verdict.message}`))
+          return this.#refuse(
+            stream,
+            isGrpc,
+            server,
+            errors.unsupported(`${describeMeta(hit.route.meta)}: ${verdict.message}`),
+          )
       }
     }
 
     const { inFlight, accessLog } = this.#connection
-    if (inFlight.count >= inFlight.max) return refuse(errors.overloaded(inFlight.max))
+    if (inFlight.count >= inFlight.max) return this.#refuse(stream, isGrpc, server, errors.overloaded(inFlight.max))
     inFlight.count++
     const onCounted = accessLog?.begin(head, this.#connection.clientAddr, this.#identity)
 
@@ -120,44 +122,51 @@ export class InboundHttp {
     head.drop(CLIENT_ID)
     if (this.#identity !== undefined) head.addKnown(CLIENT_ID, this.#identity)
 
-    const metrics = this.#metricsOf(server, hit.route, authorization)
-    const exchange = new InboundExchange(
-      {
-        clients,
-        metrics,
-        route: this.#lastRouteMetrics!,
-        isGrpc,
-        isInformational: style.isInformational,
-        nowMs,
-        onError: (error) => recorders.failed(server, error),
-        onCounted,
-        onEnded: () => {
-          inFlight.count--
-        },
-      },
-      head,
-      endStream,
-      stream,
-    )
+    const context = this.#contextOf(server, hit.route, authorization)
+    const exchange = new InboundExchange(context, head, endStream, stream, isGrpc, onCounted)
     stream.handler = exchange
     exchange.start(head)
     return exchange
   }
 
-  #metricsOf(server: InboundServer, route: InboundRoute, authorization: Authorization): RequestMetrics {
+  #refuse(
+    stream: ServerStream,
+    isGrpc: boolean,
+    server: InboundServer,
+    error: ProxyError,
+    fields?: readonly (readonly [string, string])[],
+  ): RequestHandler {
+    this.#connection.recorders.failed(server, error)
+    const style = { isGrpc, isInformational: this.#identity !== undefined }
+    respondError(stream, error, fields === undefined ? style : { ...style, fields })
+    return drained(stream)
+  }
+
+  #contextOf(server: InboundServer, route: InboundRoute, authorization: Authorization): InboundExchangeContext {
+    const last = this.#lastContext
     if (
-      this.#lastMetrics === undefined ||
-      this.#lastRoute !== route ||
-      this.#lastAuthorization !== authorization ||
-      this.#lastServer !== server
-    ) {
-      this.#lastServer = server
-      this.#lastRoute = route
-      this.#lastAuthorization = authorization
-      this.#lastMetrics = this.#connection.recorders.requests(server, route, authorization)
-      this.#lastRouteMetrics = this.#connection.recorders.route(server, route)
+      last !== undefined &&
+      this.#lastRoute === route &&
+      this.#lastAuthorization === authorization &&
+      this.#lastServer === server
+    )
+      return last
+    this.#lastServer = server
+    this.#lastRoute = route
+    this.#lastAuthorization = authorization
+    const { clients, recorders, nowMs, inFlight } = this.#connection
+    this.#lastContext = {
+      clients,
+      metrics: recorders.requests(server, route, authorization),
+      route: recorders.route(server, route),
+      isInformational: this.#identity !== undefined,
+      nowMs,
+      onError: (error) => recorders.failed(server, error),
+      onEnded: () => {
+        inFlight.count--
+      },
     }
-    return this.#lastMetrics
+    return this.#lastContext
   }
 }
 
