@@ -29,6 +29,8 @@ const UPGRADE = token('upgrade')
 
 /** Sending again on another kept-alive connection after the first one turned out to be closed. */
 const MAX_STALE_RETRIES = 3
+/** Connections to the application that may time out before a request fails for it. */
+const MAX_CONNECT_RETRIES = 2
 /** While no connection is open the client has no credit for more than its window; a hard bound all the same. */
 const MAX_WAITING_BYTES = 1_048_576
 
@@ -68,6 +70,7 @@ export class InboundExchange implements RequestHandler, ResponseHandler, StreamW
   #isRequestEnded: boolean
   #uncreditedBytes = 0
   #staleRetries = 0
+  #connectRetries = 0
   #latencyMs = -1
   #status = 0
   #responseBytes: string | undefined = undefined
@@ -158,6 +161,12 @@ export class InboundExchange implements RequestHandler, ResponseHandler, StreamW
 
   onStreamFailed(error: ConnectError): void {
     if (this.#isOver) return
+    // Nothing was sent. On a busy node a connection within the pod may well take longer than it is given.
+    if (error.kind === 'timeout' && this.#connectRetries++ < MAX_CONNECT_RETRIES) {
+      const stream = this.#context.clients.open(this.#carriage, this)
+      if (stream !== undefined) this.onStreamOpen(stream)
+      return
+    }
     this.#fail(error.kind === 'timeout' ? errors.connectTimeout(error.message) : errors.appIo(error.message))
   }
 
