@@ -80,7 +80,7 @@ export async function startProxy(
   const ticker = setInterval(() => {
     const at = nowMs()
     for (const part of [inbound, outbound, control]) part.tick(at)
-    memory.tick(activity.reads)
+    memory.tick(activity.reads, inbound.connectionCount + outbound.connectionCount)
   }, TICK_MS)
   ticker.unref()
 

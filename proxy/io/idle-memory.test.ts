@@ -1,5 +1,5 @@
 import { test } from 'tap'
-import { BURST_READS, IdleMemory, QUIET_READS, QUIET_TICKS } from './idle-memory.ts'
+import { BURST_READS, IdleMemory, QUIET_READS, QUIET_TICKS, READS_PER_CONNECTION } from './idle-memory.ts'
 
 test('memory is given back once, when the start or a burst is over', async (t) => {
   const cases = [
@@ -24,8 +24,24 @@ test('memory is given back once, when the start or a burst is over', async (t) =
     let total = 0
     for (const recent of reads) {
       total += recent
-      memory.tick(total)
+      memory.tick(total, 0)
     }
     t.equal(given, times, name)
   }
+})
+
+test('connections that end leave something behind, also silent ones', async (t) => {
+  let given = 0
+  const memory = new IdleMemory(() => {
+    given++
+  })
+  for (let tick = 0; tick < QUIET_TICKS; tick++) memory.tick(0, 0)
+  t.equal(given, 1, 'the start')
+  const many = BURST_READS / READS_PER_CONNECTION
+  for (let tick = 0; tick < 10; tick++) memory.tick(0, many)
+  t.equal(given, 1, 'as long as they are open they need what they have')
+  for (let tick = 0; tick < 10; tick++) memory.tick(0, 1)
+  t.equal(given, 1, 'one too few')
+  memory.tick(0, 0)
+  t.equal(given, 2, 'the last one')
 })

@@ -15,10 +15,13 @@ export const QUIET_READS = 50
 export const QUIET_TICKS = 3
 /** Fewer reads than this since the last time leave nothing worth collecting. */
 export const BURST_READS = 5_000
+/** A connection that is gone leaves as much behind as so many reads. */
+export const READS_PER_CONNECTION = 10
 
 export class IdleMemory {
   readonly #giveBack: () => void
   #lastReads = 0
+  #lastConnections = 0
   /** A start leaves as much behind as a burst: it is given back as soon as the proxy is quiet. */
   #burstReads = BURST_READS
   #quietTicks = 0
@@ -27,11 +30,16 @@ export class IdleMemory {
     this.#giveBack = giveBack
   }
 
-  /** @param reads of all connections since the process started */
-  tick(reads: number): void {
+  /**
+   * @param reads of all connections since the process started
+   * @param connections that are open
+   */
+  tick(reads: number, connections: number): void {
     const recent = reads - this.#lastReads
+    const gone = Math.max(0, this.#lastConnections - connections)
     this.#lastReads = reads
-    this.#burstReads += recent
+    this.#lastConnections = connections
+    this.#burstReads += recent + gone * READS_PER_CONNECTION
     if (recent > QUIET_READS) {
       this.#quietTicks = 0
       return
