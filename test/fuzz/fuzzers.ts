@@ -15,6 +15,7 @@ export const GROUPS = {
     hpack: async () => (await import('../../proxy/wire/hpack.fuzz.ts')).hpackFuzzer,
   },
   http: {
+    chain: async () => (await import('../../proxy/http/chain.fuzz.ts')).chainFuzzer,
     http1: async () => (await import('../../proxy/http/http1.fuzz.ts')).http1Fuzzer,
     http2: async () => (await import('../../proxy/http/http2.fuzz.ts')).http2Fuzzer,
   },
