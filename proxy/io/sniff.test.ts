@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import net, { type AddressInfo } from 'node:net'
 import { test } from 'tap'
-import { type Sniffed, sniff } from './sniff.ts'
+import { MAX_SNIFFED_READS, type Sniffed, sniff } from './sniff.ts'
 import { SocketTransport } from './socket-transport.ts'
 
 async function joined(): Promise<{ client: net.Socket; accepted: net.Socket; close(): void }> {
@@ -62,6 +62,18 @@ test('looking at the first bytes of a connection', async (t) => {
     t.same(await sniffed(accepted, line), { outcome: { kind: 'ended' }, bytes: 7 }, 'asked again')
     t.same(await sniffed(accepted, String), { outcome: { kind: 'decided', value: 'no line' }, bytes: 7 })
     t.equal(await hear(accepted), 'no line')
+    close()
+  })
+
+  t.test('very many small pieces are not waited for', async (t) => {
+    const { client, accepted, close } = await joined()
+    const done = sniffed(accepted, line)
+    // Each piece is seen before the next is sent, so each is a read.
+    const onData = (): void => void client.write('x')
+    accepted.on('data', onData)
+    onData()
+    t.same(await done, { outcome: { kind: 'timeout' }, bytes: MAX_SNIFFED_READS })
+    accepted.off('data', onData)
     close()
   })
 

@@ -6,6 +6,8 @@ import type { Socket } from 'node:net'
 
 /** More than any decision needs: a ClientHello (bounded itself) or a request line. */
 const MAX_SNIFFED_BYTES = 65_536
+/** Reads they may come in: each is a system call, and looks at all bytes again. */
+export const MAX_SNIFFED_READS = 128
 
 /**
  * A socket that ended while it was looked at takes no bytes back: they wait here for whoever takes the socket next. Weak,
@@ -50,12 +52,13 @@ export function sniff<T>(
     return
   }
   let seen: Buffer | undefined
+  let reads = 0
   const timer = setTimeout(() => finish({ kind: 'timeout' }), timeoutMs)
   const onData = (data: Buffer): void => {
     seen = seen === undefined ? data : Buffer.concat([seen, data])
     const value = decide(seen)
     if (value !== undefined) finish({ kind: 'decided', value })
-    else if (seen.length >= MAX_SNIFFED_BYTES) finish({ kind: 'timeout' })
+    else if (seen.length >= MAX_SNIFFED_BYTES || ++reads >= MAX_SNIFFED_READS) finish({ kind: 'timeout' })
   }
   const onEnd = (): void => finish({ kind: 'ended' })
   const onError = (): void => finish({ kind: 'ended' })
