@@ -32,7 +32,7 @@ test('the demo: everything meshed, and profiles repair most of what fails', {
   const { startupMs, pods, edges, replicas, profile } = JSON.parse(cluster.stdout) as DemoObject
   t.comment(`up in ${startupMs} ms, success ${profile.before.successRate} and ${profile.after.successRate}`)
 
-  t.ok(startupMs < 15_000, `up in ${startupMs} ms`)
+  t.ok(startupMs < 60_000, `up in ${startupMs} ms`)
   t.ok(pods.length >= 8 && pods.every(({ injected, ready }) => injected && ready), 'all pods are injected and ready')
   const wanted = [
     { from: 'load', to: 'web', protocol: 'http' },

@@ -124,13 +124,11 @@ test('subscribers of one replica are moved when two more have been there for a w
     'a GOAWAY ends no stream',
   )
   run(131_000, 200_000)
-  await until(() => pods().every((pod) => pod !== '') && new Set(pods()).size === 3)
-  t.same([...new Set(pods())].sort(), ['new', 'newer', 'old'], 'all replicas have subscribers')
-  const ends = subscribers.flatMap((each) => each.ends)
-  t.same(new Set(ends), new Set([14]), 'who was moved was told UNAVAILABLE')
-  // A client may meet the end of its old connection when it opens the stream anew, and open it once more.
-  const moved = subscribers.filter((each) => each.ends.length > 0).length
-  t.equal(moved, 6, "three of nine are the first replica's share")
+  // Three of nine are the first replica's share. Where the others open their streams is up to the balancer.
+  const moved = () => subscribers.filter(({ ends }) => ends.length > 0)
+  await until(() => moved().length === 6 && pods().every((pod) => pod !== ''))
+  t.pass('who was moved has a replica again')
+  t.same(new Set(moved().flatMap(({ ends }) => ends)), new Set([14]), 'and was told UNAVAILABLE')
 })
 
 test('without the setting streams stay', async (t) => {
