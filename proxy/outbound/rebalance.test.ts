@@ -87,3 +87,10 @@ test('a client that goes by itself is not moved', async (t) => {
   rebalancer.delete(clients[0]!)
   t.same(run(122_000, 200_000), [])
 })
+
+test('a connection that has only a short request there stays', async (t) => {
+  const { connection, run } = bed(['a', 'b'])
+  connection('short', [0], 119_500)
+  for (const name of ['one', 'two']) connection(name, [0])
+  t.same(run(0, 121_000), ['one goes'])
+})

@@ -90,8 +90,9 @@ export class Rebalancer {
     const found = new Map<Backend, Map<Endpoint, number>>()
     for (const connection of this.#connections) {
       if (this.#leaving.has(connection)) continue
-      for (const { startedAtMs, backend, endpoint } of connection.streams) {
-        if (backend === undefined || endpoint === undefined || nowMs - startedAtMs < this.#config.afterMs) continue
+      for (const stream of connection.streams) {
+        const { backend, endpoint } = stream
+        if (backend === undefined || endpoint === undefined || !this.#isLong(stream, nowMs)) continue
         const counts = found.get(backend) ?? new Map<Endpoint, number>()
         found.set(backend, counts.set(endpoint, (counts.get(endpoint) ?? 0) + 1))
       }
@@ -99,14 +100,18 @@ export class Rebalancer {
     return found
   }
 
-  /** Tells connections with streams at `endpoint` to go until `surplus` streams will. */
+  #isLong({ startedAtMs }: MovableStream, nowMs: number): boolean {
+    return nowMs - startedAtMs >= this.#config.afterMs
+  }
+
+  /** Tells connections with long streams at `endpoint` to go until `surplus` streams will. */
   #relieve(endpoint: Endpoint, surplus: number, nowMs: number): void {
     let left = surplus
     for (const connection of this.#connections) {
       if (left <= 0) return
       if (this.#leaving.has(connection)) continue
       let count = 0
-      for (const stream of connection.streams) if (stream.endpoint === endpoint) count++
+      for (const stream of connection.streams) if (stream.endpoint === endpoint && this.#isLong(stream, nowMs)) count++
       if (count === 0) continue
       left -= count
       this.#leaving.set(connection, nowMs + this.#config.graceMs)
