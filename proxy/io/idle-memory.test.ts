@@ -1,5 +1,13 @@
 import { test } from 'tap'
-import { BURST_READS, IdleMemory, QUIET_READS, QUIET_TICKS, READS_PER_CONNECTION } from './idle-memory.ts'
+import {
+  BURST_READS,
+  IdleMemory,
+  MANY_CONNECTIONS,
+  QUIET_READS,
+  QUIET_TICKS,
+  READS_PER_CONNECTION,
+  SETTLED_TICKS,
+} from './idle-memory.ts'
 
 test('memory is given back once, when the start or a burst is over', async (t) => {
   const cases = [
@@ -44,4 +52,24 @@ test('connections that end leave something behind, also silent ones', async (t) 
   t.equal(given, 1, 'one too few')
   memory.tick(0, 0)
   t.equal(given, 2, 'the last one')
+})
+
+test('many connections that are gone leave something behind, however busy the others are', async (t) => {
+  const given: boolean[] = []
+  const memory = new IdleMemory((isQuiet) => given.push(isQuiet))
+  let reads = 0
+  const busy = (ticks: number, connections: number): void => {
+    for (let tick = 0; tick < ticks; tick++) {
+      reads += 10 * QUIET_READS
+      memory.tick(reads, connections)
+    }
+  }
+  busy(100, MANY_CONNECTIONS + 20)
+  t.same(given, [], 'a burst that goes on')
+  busy(SETTLED_TICKS, 20)
+  t.same(given, [], 'others may follow them')
+  busy(1, 20)
+  t.same(given, [false], 'they do not')
+  busy(100, 10)
+  t.same(given, [false], 'a few that come and go')
 })

@@ -17,16 +17,22 @@ export const QUIET_TICKS = 3
 export const BURST_READS = 5_000
 /** A connection that is gone leaves as much behind as so many reads. */
 export const READS_PER_CONNECTION = 10
+/** When so many connections are gone, a proxy gives back what they held also while it has other traffic… */
+export const MANY_CONNECTIONS = 500
+/** …as soon as so many ticks have passed in which hardly any other one went. */
+export const SETTLED_TICKS = 10
 
 export class IdleMemory {
-  readonly #giveBack: () => void
+  readonly #giveBack: (isQuiet: boolean) => void
   #lastReads = 0
   #lastConnections = 0
   /** A start leaves as much behind as a burst: it is given back as soon as the proxy is quiet. */
   #burstReads = BURST_READS
   #quietTicks = 0
+  #goneConnections = 0
+  #settledTicks = 0
 
-  constructor(giveBack: () => void) {
+  constructor(giveBack: (isQuiet: boolean) => void) {
     this.#giveBack = giveBack
   }
 
@@ -40,20 +46,27 @@ export class IdleMemory {
     this.#lastReads = reads
     this.#lastConnections = connections
     this.#burstReads += recent + gone * READS_PER_CONNECTION
-    if (recent > QUIET_READS) {
-      this.#quietTicks = 0
-      return
-    }
-    if (++this.#quietTicks < QUIET_TICKS || this.#burstReads < BURST_READS) return
+    this.#goneConnections += gone
+    this.#settledTicks = gone > MANY_CONNECTIONS / SETTLED_TICKS ? 0 : this.#settledTicks + 1
+    this.#quietTicks = recent > QUIET_READS ? 0 : this.#quietTicks + 1
+    const isQuiet = this.#quietTicks >= QUIET_TICKS
+    const isDue = this.#burstReads >= BURST_READS
+    const isRid = this.#goneConnections >= MANY_CONNECTIONS && this.#settledTicks >= SETTLED_TICKS
+    if (!(isQuiet && isDue) && !isRid) return
     this.#burstReads = 0
-    this.#giveBack()
+    this.#goneConnections = 0
+    this.#giveBack(isQuiet)
   }
 }
 
-/** What `IdleMemory` is for: the pools, V8's heap, the C library's, in this order. */
-export function giveBackMemory(): void {
+/**
+ * What `IdleMemory` is for: the pools, V8's heap, the C library's, in this order. `isQuiet`: nobody waits while V8 looks
+ * again and again for what can go.
+ */
+export function giveBackMemory(isQuiet: boolean): void {
   releaseChunks()
   // Only with `--expose-gc`, which every launcher gives (node-flags.ts).
-  const collected = globalThis.gc?.({ type: 'major', execution: 'async', flavor: 'last-resort' })
+  const flavor = isQuiet ? 'last-resort' : 'regular'
+  const collected = globalThis.gc?.({ type: 'major', execution: 'async', flavor })
   void collected?.then(() => libc().trim?.(0))
 }

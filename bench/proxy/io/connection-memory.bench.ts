@@ -57,7 +57,7 @@ function onCommands(start: (command: Start) => Promise<{ port: number; open?: ()
   let open: (() => Promise<void>) | undefined
   process.on('message', async (command: Command) => {
     if (command === 'settle') {
-      giveBackMemory()
+      giveBackMemory(true)
       setTimeout(() => process.send!({ heap: process.memoryUsage().heapUsed }), 1_500)
     } else if ('open' in command) {
       for (let at = 0; at < command.open; at += 50) await Promise.all(Array.from({ length: 50 }, () => open!()))
