@@ -6,7 +6,8 @@ import type { Socket } from 'node:net'
 import { Dialer } from './dial.ts'
 import type { Load, Slot } from './load.ts'
 
-const PIECE = Buffer.alloc(64, 'x')
+/** Nothing that a proxy could take for the beginning of a request. */
+const PIECE = Buffer.alloc(64)
 
 export const startConnectLoad: Load = (options, recorder, pacing) => {
   const dialer = new Dialer(options)

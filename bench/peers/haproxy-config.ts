@@ -2,7 +2,7 @@
  * What the two haproxy processes are told. They do by configuration what the mesh does by discovery: one frontend and
  * one backend per application, mutual TLS 1.3 between the pods, clear text on both ends.
  */
-import { ALL_ORIGINS, isOpaque, type Origin } from '../origin-ports.ts'
+import { ALL_ORIGINS, isRaw, type Origin } from '../origin-ports.ts'
 import { DIRECT_OFFSET, HOP_OFFSET, PAIR_OFFSET } from '../pods.ts'
 
 /** Where the pieces are. */
@@ -34,7 +34,7 @@ export function outboundConfig(place: HaproxyPlace): string {
     ...ALL_ORIGINS.flatMap((origin) => {
       const { port } = origin
       // HTTP/1.1 travels as HTTP/2 between the pods here too.
-      const over = isOpaque(origin) ? '' : ' alpn h2 proto h2'
+      const over = isRaw(origin) ? '' : ' alpn h2 proto h2'
       return [
         ...frontend(`pair-${port}`, origin, `127.0.0.1:${port + PAIR_OFFSET}${clearProto(origin)}`),
         ...backend(`pair-${port}`, origin, `${place.peerIp}:${port + PAIR_OFFSET} ${tls}${over}`),
@@ -54,7 +54,7 @@ export function inboundConfig(place: HaproxyPlace): string {
     ...preamble(place, 'ssl-default-bind-options'),
     ...ALL_ORIGINS.flatMap((origin) => {
       const { port } = origin
-      const over = isOpaque(origin) ? '' : ' alpn h2'
+      const over = isRaw(origin) ? '' : ' alpn h2'
       return [
         ...frontend(`pair-${port}`, origin, `:${port + PAIR_OFFSET} ${tls}${over}`),
         ...backend(`pair-${port}`, origin, `127.0.0.1:${port}${clearProto(origin)}`),
@@ -91,7 +91,7 @@ function backend(name: string, { kind }: Kind, server: string): string[] {
 }
 
 function mode({ kind }: Kind): string[] {
-  return isOpaque({ kind }) ? ['  mode tcp'] : []
+  return isRaw({ kind }) ? ['  mode tcp'] : []
 }
 
 /** In clear text nothing is negotiated: HTTP/2 has to be said. */

@@ -66,7 +66,8 @@ export async function measureHandshakes(bed: Bed, context: SectionContext): Prom
     {
       ...{ name: weft.name, side: 'inbound', pid: weft.inbound.pid! },
       clear: fromNode(weft.name, port),
-      tls: (resumes) => fromNode(weft.name, port, resumes),
+      // A port that policy calls opaque would get the ClientHello itself.
+      tls: (resumes) => fromNode(weft.name, ORIGINS.detectedEcho.port, resumes),
     },
     {
       ...{ name: peer.name, side: 'inbound', pid: peer.inbound.pid! },
