@@ -247,4 +247,5 @@ test('the largest head', async (t) => {
   t.same(sizes({ MAX_HEADER_BYTES: '16384' }), [16_384, 16_384, 16_384, 16_384])
   t.same(sizes({ MAX_HEADER_BYTES: '16384', INBOUND_SERVER_HTTP2_MAX_HEADER_LIST_SIZE: '32768' })[0], 32_768)
   t.match(problems({ MAX_HEADER_BYTES: '1k' }), [/MAX_HEADER_BYTES: "1k" is not a whole number from 1024 to 16777216/])
+  t.equal(problems({ MAX_HEADER_BYTES: '1k' }).length, 1, 'told once, however often it is read')
 })

@@ -122,8 +122,10 @@ export class Env {
     return items.map((item) => item.toLowerCase().replace(/\.$/, ''))
   }
 
+  /** A variable that both directions read is wrong once. */
   problem(name: string, sentence: string): void {
-    this.problems.push(`${name}: ${sentence}`)
+    const problem = `${name}: ${sentence}`
+    if (!this.problems.includes(problem)) this.problems.push(problem)
   }
 
   warn(name: string, sentence: string): void {
