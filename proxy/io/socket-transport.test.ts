@@ -1,43 +1,16 @@
 import { once } from 'node:events'
-import net, { type AddressInfo } from 'node:net'
 import { test } from 'tap'
 import { SocketTransport } from './socket-transport.ts'
+import { joined, readAll, write } from './test-sockets.ts'
 
-async function joined() {
-  const server = net.createServer({ allowHalfOpen: true })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const client = net.connect({ port: (server.address() as AddressInfo).port, host: '127.0.0.1', allowHalfOpen: true })
-  const [accepted] = (await once(server, 'connection')) as [net.Socket]
-  const transport = new SocketTransport(accepted)
-  return {
-    client,
-    transport,
-    close() {
-      client.destroy()
-      accepted.destroy()
-      server.close()
-    },
-  }
-}
-
-function write(transport: SocketTransport, bytes: Buffer): void {
-  transport.ensure(bytes.length)
-  bytes.copy(transport.buf, transport.at)
-  transport.at += bytes.length
-  transport.flushSoon()
-}
-
-async function readAll(socket: net.Socket): Promise<Buffer> {
-  const chunks: Buffer[] = []
-  socket.on('data', (chunk: Buffer) => chunks.push(chunk))
-  await once(socket, 'end')
-  return Buffer.concat(chunks)
+async function transportToClient() {
+  const { client, accepted, close } = await joined(false)
+  return { client, transport: new SocketTransport(accepted), close }
 }
 
 test('a transport over a socket', async (t) => {
   t.test('what was written before destroy arrives, what is written behind it does not', async (t) => {
-    const { client, transport, close } = await joined()
+    const { client, transport, close } = await transportToClient()
     const large = Buffer.alloc(4_000_000, 'x')
     write(transport, large)
     transport.flush()
@@ -52,7 +25,7 @@ test('a transport over a socket', async (t) => {
   })
 
   t.test('end leaves the other direction open, close ends both', async (t) => {
-    const { client, transport, close } = await joined()
+    const { client, transport, close } = await transportToClient()
     const heard: string[] = []
     transport.handler = {
       onBytes: (buf, start, end) => heard.push(buf.toString('latin1', start, end)),
@@ -70,7 +43,7 @@ test('a transport over a socket', async (t) => {
   })
 
   t.test('a paused transport hears nothing, and everything afterwards', async (t) => {
-    const { client, transport, close } = await joined()
+    const { client, transport, close } = await transportToClient()
     let bytes = 0
     transport.handler = {
       onBytes(_buf, start, end) {
