@@ -7,6 +7,7 @@ import type { TLSSocket } from 'node:tls'
 import type { TlsAcceptor } from '../io/handshake-gate.ts'
 import { sniff } from '../io/sniff.ts'
 import type { ClientTls } from '../policy/authorization.ts'
+import { isHttpOnly } from '../policy/inbound-policy.ts'
 import { type Ip, ipText } from '../policy/network.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { Refusal } from '../wire/refusal.ts'
@@ -37,6 +38,8 @@ export interface DirectDeps {
 /** What becomes of a connection. */
 export interface DirectSink {
   forward(socket: Socket, accepted: Accepted): void
+  /** By the protocol of the port's policy. */
+  serve(socket: Socket, accepted: Accepted): void
   serveHttp(socket: Socket, accepted: Accepted, isHttp2: boolean): void
   refuseTls(original: Address, remoteIp: Ip, error: Error): void
 }
@@ -114,8 +117,11 @@ export class DirectConnections {
       state: { kind: 'mesh', identity: client.identity },
     }
     const { protocol } = policy.server
-    if (session === undefined || protocol.kind === 'opaque' || protocol.kind === 'tls')
-      return this.#sink.forward(socket, accepted)
+    if (protocol.kind === 'opaque' || protocol.kind === 'tls') return this.#sink.forward(socket, accepted)
+    if (session === undefined) {
+      // The client's proxy took it for raw bytes. Where only HTTP may pass that is looked at again.
+      return isHttpOnly(policy.server) ? this.#sink.serve(socket, accepted) : this.#sink.forward(socket, accepted)
+    }
     this.#sink.serveHttp(socket, accepted, session === 'http2')
   }
 

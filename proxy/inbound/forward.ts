@@ -1,13 +1,13 @@
 /**
  * Raw bytes to the application: authorised once when the connection comes, and again whenever the policy of its port
- * changes, since there is no next request that could be refused.
+ * changes, since there is no next request that could be refused. A port whose policy is about HTTP takes none.
  */
 import type { Socket } from 'node:net'
 import type { Connector } from '../io/connector.ts'
 import { SocketTransport } from '../io/socket-transport.ts'
 import { splice } from '../io/splice.ts'
 import { type Authorization, authorize } from '../policy/authorization.ts'
-import type { InboundServer } from '../policy/inbound-policy.ts'
+import { type InboundServer, isHttpOnly } from '../policy/inbound-policy.ts'
 import { describeMeta } from '../policy/meta.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { type Accepted, type Address, clientOf, type TlsState } from './connection.ts'
@@ -48,10 +48,12 @@ export function forward(socket: Socket, accepted: Accepted, { appConnector, tele
   telemetry.accepted(transport, target, state, server)
   const recheckable: Recheckable = {
     recheck: (updated) => {
-      if (authorize(updated.authorizations, client) !== undefined) return
+      const isAllowed = authorize(updated.authorizations, client) !== undefined
+      if (isAllowed && !isHttpOnly(updated)) return
       telemetry.tcpTerminated(target, state, updated)
+      const what = isAllowed ? 'an open connection of raw bytes' : 'an open connection'
       log.info(
-        `inbound ${target.ip}:${target.port}: ${describeMeta(updated.meta)} no longer allows an open connection from ${socket.remoteAddress}; it was closed`,
+        `inbound ${target.ip}:${target.port}: ${describeMeta(updated.meta)} no longer allows ${what} from ${socket.remoteAddress}; it was closed`,
       )
       socket.destroy()
     },

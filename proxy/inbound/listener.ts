@@ -10,16 +10,16 @@ import { HandshakeLimit, type TlsAcceptor } from '../io/handshake-gate.ts'
 import type { HttpClients } from '../io/http-clients.ts'
 import { sniff } from '../io/sniff.ts'
 import { SocketTransport } from '../io/socket-transport.ts'
-import type { InboundServer } from '../policy/inbound-policy.ts'
+import { type InboundServer, isHttpOnly } from '../policy/inbound-policy.ts'
 import { describeMeta } from '../policy/meta.ts'
 import { type Ip, ipOf, ipText } from '../policy/network.ts'
-import { readClientHello } from '../wire/client-hello.ts'
 import { detectHttp } from '../wire/detect.ts'
 import type { Refusal } from '../wire/refusal.ts'
 import type { AccessLog } from './access-log.ts'
 import { type Accepted, type Address, clientOf, type TlsState } from './connection.ts'
 import { DirectConnections, type DirectDeps, type DirectTelemetry } from './direct.ts'
 import { type ForwardDeps, type ForwardTelemetry, forward } from './forward.ts'
+import { type Hello, helloIn } from './hello.ts'
 import { InboundHttp, type InboundRecorders, type InFlight } from './http.ts'
 
 export interface InboundTelemetry extends DirectTelemetry, ForwardTelemetry {
@@ -57,12 +57,6 @@ export interface InboundDeps extends DirectDeps, ForwardDeps {
   readonly random: () => number
 }
 
-type Hello =
-  | { readonly kind: 'not-tls' }
-  | { readonly kind: 'own' }
-  | { readonly kind: 'foreign'; readonly sni: string }
-  | { readonly kind: 'no-sni' }
-
 export class InboundListener {
   readonly #config: InboundListenerConfig
   readonly #deps: InboundDeps
@@ -81,6 +75,7 @@ export class InboundListener {
     this.#inFlight = { count: 0, max: config.maxInFlight }
     this.#direct = new DirectConnections(config, deps, {
       forward: (socket, accepted) => forward(socket, accepted, deps),
+      serve: (socket, accepted) => this.#serve(socket, accepted),
       serveHttp: (socket, accepted, isHttp2) => this.#serveHttp(socket, accepted, isHttp2),
       refuseTls: (original, remoteIp, error) => this.#refuseTls(original, remoteIp, error),
     })
@@ -152,18 +147,7 @@ export class InboundListener {
   // ── TLS ──
 
   #detectTls(socket: Socket, accepted: Accepted): void {
-    const decide = (buf: Buffer): Hello | undefined => {
-      const hello = readClientHello(buf, 0, buf.length)
-      switch (hello.kind) {
-        case 'partial':
-          return undefined
-        case 'not-tls':
-          return hello
-        case 'hello':
-          if (hello.sni === undefined) return { kind: 'no-sni' }
-          return hello.sni === this.#config.localName ? { kind: 'own' } : { kind: 'foreign', sni: hello.sni }
-      }
-    }
+    const decide = (buf: Buffer): Hello | undefined => helloIn(buf, this.#config.localName)
     sniff(socket, this.#config.detectTimeoutMs, decide, ({ outcome, bytes }) => {
       if (outcome.kind === 'timeout') {
         this.#deps.telemetry.tcpError(accepted.target, 'tls detection timeout')
@@ -179,7 +163,7 @@ export class InboundListener {
       if (hello.kind === 'own') return this.#terminate(socket, accepted)
       if (hello.kind === 'foreign') {
         accepted.state = { kind: 'opaque', sni: hello.sni }
-        return forward(socket, accepted, this.#deps)
+        return this.#forwardUnread(socket, accepted, 'not_http', 'TLS for somebody else')
       }
       this.#serve(socket, accepted)
     })
@@ -223,13 +207,13 @@ export class InboundListener {
       case 'http1':
         // A meshed client may have upgraded its HTTP/1 to HTTP/2.
         if (accepted.tls.kind === 'none') return this.#serveHttp(socket, accepted, false)
-        return this.#detectHttp(socket, accepted, this.#config.detectTimeoutMs, false)
+        return this.#detectHttp(socket, accepted, this.#config.detectTimeoutMs)
       case 'detect':
-        return this.#detectHttp(socket, accepted, protocol.timeoutMs, true)
+        return this.#detectHttp(socket, accepted, protocol.timeoutMs)
     }
   }
 
-  #detectHttp(socket: Socket, accepted: Accepted, timeoutMs: number, allowsOpaque: boolean): void {
+  #detectHttp(socket: Socket, accepted: Accepted, timeoutMs: number): void {
     const { telemetry, nowMs } = this.#deps
     const { server } = accepted.policy
     const startedAtMs = nowMs()
@@ -253,11 +237,22 @@ export class InboundListener {
           socket.destroy()
           return
         }
-        if (allowsOpaque) return forward(socket, accepted, this.#deps)
-        const message = `not HTTP, but ${describeMeta(server.meta)} says HTTP/1`
-        this.#refuse(socket, accepted.target, accepted.remoteIp, 'malformed', message)
+        if (outcome.kind !== 'timeout') return this.#forwardUnread(socket, accepted, 'not_http', 'no HTTP')
+        const problem = `nothing that is HTTP within ${timeoutMs} ms`
+        this.#forwardUnread(socket, accepted, bytes === 0 ? 'silent' : 'slow_head', problem)
       },
     )
+  }
+
+  /**
+   * Forwards what was not recognised as HTTP, as Linkerd does, unless the port's policy is about HTTP: routes and filters
+   * must not be passed by with bytes that only the application reads as a request.
+   */
+  #forwardUnread(socket: Socket, accepted: Accepted, reason: Refusal, problem: string): void {
+    const { server } = accepted.policy
+    if (!isHttpOnly(server)) return forward(socket, accepted, this.#deps)
+    const message = `${problem}, but ${describeMeta(server.meta)} or its routes are about HTTP`
+    this.#refuse(socket, accepted.target, accepted.remoteIp, reason, message)
   }
 
   #serveHttp(socket: Socket, accepted: Accepted, isHttp2: boolean): void {

@@ -2,7 +2,7 @@
 import type { DefaultPolicy } from '../../api/vocabulary.ts'
 import type { Authentication, Authorization } from './authorization.ts'
 import type { Filter } from './filter.ts'
-import { defaultMeta, type InvalidPolicy, type Meta } from './meta.ts'
+import { defaultMeta, type InvalidPolicy, isDefault, type Meta } from './meta.ts'
 import { type Network, network } from './network.ts'
 import type { Route, RouteTable, Rule } from './route.ts'
 import { compileRoutes } from './route-match.ts'
@@ -34,6 +34,26 @@ export interface InboundRoute extends Route<InboundRule> {
 export interface InboundRule extends Rule {
   /** Applied after authorization. */
   readonly filters: readonly Filter[]
+}
+
+/**
+ * Whether nothing but HTTP may reach the port: its policy says so, or has routes or filters, which raw bytes would pass by.
+ * The routes that a controller makes up by itself (everything; a probe's path) ask nothing of a request.
+ */
+export function isHttpOnly({ protocol }: InboundServer): boolean {
+  switch (protocol.kind) {
+    case 'detect':
+      return protocol.table.routes.some(
+        ({ meta, rules }) => !isDefault(meta) || rules.some(({ filters }) => filters.length > 0),
+      )
+    case 'http1':
+    case 'http2':
+    case 'grpc':
+      return true
+    case 'opaque':
+    case 'tls':
+      return false
+  }
 }
 
 const ALL_NETWORKS: readonly Network[] = [network('0.0.0.0/0'), network('::/0')]

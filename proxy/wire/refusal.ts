@@ -14,6 +14,7 @@ export const REFUSALS = [
   'malformed',
   'unsupported',
   'unsolicited',
+  'not_http',
   'tls',
   'transport_header',
   'destination',
