@@ -1,5 +1,6 @@
 /** Objects as text: a table in the manner of kubectl, JSON or YAML. */
 import { stringify } from 'yaml'
+import type { ConditionStatus } from '../api/resources/condition.ts'
 import type { Kind, Resource } from '../api/resources/kinds.ts'
 import type { Pod } from '../api/resources/pod.ts'
 import { isPodReady, isTerminating } from './cluster/endpoints.ts'
@@ -58,6 +59,20 @@ function column<K extends Kind>(
 ): Column {
   return [title, (object) => (object.kind === kind ? cell(object as Extract<Resource, { kind: K }>) : '')]
 }
+
+type AnyRoute = Extract<Resource, { spec: { parentRefs: unknown } }>
+
+function routeColumn(title: string, cell: (route: AnyRoute) => string): Column {
+  return [title, (object) => ('spec' in object && 'parentRefs' in object.spec ? cell(object as AnyRoute) : '')]
+}
+
+const ROUTE: readonly Column[] = [
+  namespace,
+  name,
+  routeColumn('HOSTNAMES', ({ spec }) => spec.hostnames.join(',') || '*'),
+  routeColumn('PARENTS', ({ spec }) => spec.parentRefs.map((ref) => `${ref.kind}/${ref.name}`).join(',') || '-'),
+  routeColumn('ACCEPTED', ({ status }) => status?.parents.map(accepted).join(',') || '-'),
+]
 
 const COLUMNS: { readonly [K in Kind]: readonly Column[] } = {
   Namespace: [name, column('Namespace', 'INJECT', ({ metadata }) => metadata.annotations['linkerd.io/inject'] ?? '-')],
@@ -119,6 +134,66 @@ const COLUMNS: { readonly [K in Kind]: readonly Column[] } = {
     column('Pod', 'IP', ({ status }) => status.podIP || '-'),
   ],
   ServiceProfile: [namespace, name, column('ServiceProfile', 'ROUTES', ({ spec }) => String(spec.routes.length))],
+  Server: [
+    namespace,
+    name,
+    column('Server', 'PORT', ({ spec }) => String(spec.port)),
+    column('Server', 'PROTOCOL', ({ spec }) => spec.proxyProtocol),
+    column('Server', 'ACCESS POLICY', ({ spec }) => spec.accessPolicy),
+  ],
+  ServerAuthorization: [
+    namespace,
+    name,
+    column('ServerAuthorization', 'SERVER', ({ spec }) => spec.server.name ?? '(by label)'),
+  ],
+  AuthorizationPolicy: [
+    namespace,
+    name,
+    column('AuthorizationPolicy', 'TARGET', ({ spec }) => `${spec.targetRef.kind}/${spec.targetRef.name}`),
+    column(
+      'AuthorizationPolicy',
+      'REQUIRES',
+      ({ spec }) => spec.requiredAuthenticationRefs.map((ref) => `${ref.kind}/${ref.name}`).join(',') || '-',
+    ),
+  ],
+  MeshTLSAuthentication: [namespace, name],
+  NetworkAuthentication: [
+    namespace,
+    name,
+    column('NetworkAuthentication', 'NETWORKS', ({ spec }) => spec.networks.map(({ cidr }) => cidr).join(',')),
+  ],
+  HTTPLocalRateLimitPolicy: [
+    namespace,
+    name,
+    column('HTTPLocalRateLimitPolicy', 'TARGET', ({ spec }) => `${spec.targetRef.kind}/${spec.targetRef.name}`),
+    column('HTTPLocalRateLimitPolicy', 'TOTAL RPS', ({ spec }) => String(spec.total?.requestsPerSecond ?? '-')),
+    column('HTTPLocalRateLimitPolicy', 'IDENTITY RPS', ({ spec }) => String(spec.identity?.requestsPerSecond ?? '-')),
+    column('HTTPLocalRateLimitPolicy', 'ACCEPTED', ({ status }) => accepted(status)),
+  ],
+  EgressNetwork: [
+    namespace,
+    name,
+    column('EgressNetwork', 'TRAFFIC POLICY', ({ spec }) => spec.trafficPolicy),
+    column('EgressNetwork', 'ACCEPTED', ({ status }) => accepted(status)),
+  ],
+  HTTPRoute: ROUTE,
+  'HTTPRoute.policy.linkerd.io': ROUTE,
+  GRPCRoute: ROUTE,
+  TLSRoute: ROUTE,
+  TCPRoute: ROUTE,
+  ReferenceGrant: [namespace, name],
+  ExternalWorkload: [
+    namespace,
+    name,
+    column('ExternalWorkload', 'IDENTITY', ({ spec }) => spec.meshTLS.identity),
+    column('ExternalWorkload', 'IP', ({ spec }) => spec.workloadIPs.map(({ ip }) => ip).join(',') || '-'),
+  ],
+}
+
+function accepted(status: ConditionStatus | undefined): string {
+  const condition = status?.conditions.find(({ type }) => type === 'Accepted')
+  if (condition === undefined) return '-'
+  return condition.status === 'True' ? 'yes' : `no: ${condition.reason}`
 }
 
 function readyContainers({ spec, status }: Pod): string {

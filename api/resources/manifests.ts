@@ -13,7 +13,7 @@ import {
   parseAllDocuments,
 } from 'yaml'
 import { describe, formatPath, isMap, type Path, type Report } from './check.ts'
-import { isKind, KINDS, type Kind, nameOf, type Resource } from './kinds.ts'
+import { isPolicyKind, KINDS, kindOf, NOT_ENFORCED, nameOf, type Resource } from './kinds.ts'
 
 export interface Problem {
   readonly file: string
@@ -44,6 +44,8 @@ export function formatProblem({ file, line, object, field, message }: Problem): 
 }
 
 const DEFAULT_NAMESPACE = 'default'
+/** So many unknown fields of one object are remembered by their paths: one is enough to be careful. */
+const MAX_UNKNOWN_FIELDS = 20
 
 export interface ParseOptions {
   /** Namespace of objects that do not name one. */
@@ -126,25 +128,38 @@ export function checkObject(value: unknown, report: Report, options: ParseOption
   const { kind, apiVersion } = value
   if (typeof kind !== 'string')
     return void report.problem(['kind'], 'is missing; a Kubernetes object begins with apiVersion and kind')
-  if (!isKind(kind)) {
+  const known = kindOf({ kind, apiVersion: typeof apiVersion === 'string' ? apiVersion : '' })
+  if (known === undefined) {
     return void report.problem(
       ['kind'],
       `${describe(kind)} is not supported; supported are ${Object.keys(KINDS).join(', ')}`,
     )
   }
-  const definition = KINDS[kind]
+  if (NOT_ENFORCED.has(known)) {
+    return void report.problem(
+      ['kind'],
+      `${known} is not enforced by this version; remove it, so that nobody relies on it`,
+    )
+  }
+  const definition = KINDS[known]
   if (typeof apiVersion !== 'string' || !definition.apiVersions.includes(apiVersion)) {
     const found = apiVersion === undefined ? 'is missing' : `is ${describe(apiVersion)}`
-    return void report.problem(['apiVersion'], `${found}; a ${kind} has ${definition.apiVersions.join(' or ')}`)
+    return void report.problem(['apiVersion'], `${found}; a ${known} has ${definition.apiVersions.join(' or ')}`)
   }
-  const checked = definition.check(value, [], report)
+  const unknownFields: string[] = []
+  const checked = definition.check(value, [], {
+    problem: (path, message) => report.problem(path, message),
+    note(path, message) {
+      if (isPolicyKind(known) && unknownFields.length < MAX_UNKNOWN_FIELDS) unknownFields.push(formatPath(path))
+      report.note(path, message)
+    },
+  })
   if (checked === undefined) return undefined
-  return placeInNamespace(checked, definition.isNamespaced, options.namespace ?? DEFAULT_NAMESPACE)
-}
-
-function placeInNamespace(object: Resource, isNamespaced: boolean, fallback: string): Resource {
-  const namespace = isNamespaced ? object.metadata.namespace || fallback : ''
-  return { ...object, metadata: { ...object.metadata, namespace } } as Resource
+  const namespace = definition.isNamespaced
+    ? checked.metadata.namespace || (options.namespace ?? DEFAULT_NAMESPACE)
+    : ''
+  const metadata = { ...checked.metadata, namespace, ...(unknownFields.length > 0 && { unknownFields }) }
+  return { ...checked, metadata } as Resource
 }
 
 function listItems(value: unknown): [unknown, Path][] {
@@ -160,9 +175,11 @@ function label(value: unknown, options: ParseOptions): string {
   const kind = value.kind
   const metadata = isMap(value.metadata) ? value.metadata : {}
   const text = (key: string) => (typeof metadata[key] === 'string' ? metadata[key] : '')
-  const isNamespaced = !isKind(kind) || KINDS[kind as Kind].isNamespaced
+  const apiVersion = typeof value.apiVersion === 'string' ? value.apiVersion : ''
+  const known = kindOf({ kind, apiVersion })
+  const isNamespaced = known === undefined || KINDS[known].isNamespaced
   const namespace = isNamespaced ? text('namespace') || (options.namespace ?? DEFAULT_NAMESPACE) : ''
-  return nameOf({ kind, metadata: { name: text('name') || '(without name)', namespace } })
+  return nameOf({ kind, apiVersion, metadata: { name: text('name') || '(without name)', namespace } })
 }
 
 /** The line of the deepest node on `path` that exists in the text. */

@@ -36,6 +36,10 @@ export interface ObjectMeta {
   readonly creationTimestamp: string
   readonly deletionTimestamp?: string
   readonly generateName?: string
+  /** Counts changes of what is wanted, not of what is; 0 until a store has taken the object in. */
+  readonly generation: number
+  /** Paths of fields that this version does not know, in kinds of policy: who decides by them must not guess. */
+  readonly unknownFields?: readonly string[]
 }
 
 /** Metadata of an object made by the program itself, with the fields that it does not care about. */
@@ -48,6 +52,7 @@ export function meta(given: Partial<ObjectMeta> & { readonly name: string }): Ob
     uid: '',
     resourceVersion: '',
     creationTimestamp: '',
+    generation: 0,
     ...given,
   }
 }
@@ -75,6 +80,8 @@ export const objectMeta: Check<ObjectMeta> = object<ObjectMeta>(
     creationTimestamp: withDefault(timestamp, () => ''),
     deletionTimestamp: optional(timestamp),
     generateName: optional(string),
+    generation: withDefault(integer(0, Number.MAX_SAFE_INTEGER), () => 0),
+    unknownFields: optional(array(string)),
   },
   { unknown: 'ignore' },
 )

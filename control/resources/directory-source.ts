@@ -9,7 +9,7 @@ import { type FSWatcher, readdirSync, readFileSync, statSync, watch } from 'node
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import type { Path } from '../../api/resources/check.ts'
-import { type Kind, nameOf, type Resource } from '../../api/resources/kinds.ts'
+import { kindOf, nameOf, type Resource } from '../../api/resources/kinds.ts'
 import {
   formatProblem,
   type Location,
@@ -157,7 +157,7 @@ export class DirectorySource {
 }
 
 export function keyOf(object: Resource): ObjectKey {
-  return { kind: object.kind as Kind, namespace: object.metadata.namespace, name: object.metadata.name }
+  return { kind: kindOf(object)!, namespace: object.metadata.namespace, name: object.metadata.name }
 }
 
 function manifestFiles(paths: readonly string[], problems: Problem[]): string[] {

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, unlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'tap'
+import type { EgressNetwork } from '../../api/resources/egress-network.ts'
 import { meta } from '../../api/resources/meta.ts'
 import type { Namespace } from '../../api/resources/workload.ts'
 import { DirectorySource } from './directory-source.ts'
@@ -96,4 +97,26 @@ test('a directory: changes are taken in whole, a bad file keeps the last good st
   unlinkSync(join(dir, 'b.yaml'))
   await changed
   t.same(names(store), ['a', 'not-from-files'])
+})
+
+test('the generation counts changes of what is wanted, not of the status', async (t) => {
+  const store = new MemoryStore()
+  const egress = (trafficPolicy: 'Allow' | 'Deny', given: Partial<EgressNetwork> = {}): EgressNetwork => ({
+    apiVersion: 'policy.linkerd.io/v1alpha1',
+    kind: 'EgressNetwork',
+    metadata: meta({ name: 'all', namespace: 'shop' }),
+    spec: { trafficPolicy },
+    ...given,
+  })
+  const generation = () => store.get('EgressNetwork', 'shop', 'all')!.metadata.generation
+  store.apply([egress('Allow')])
+  t.equal(generation(), 1)
+  store.apply([egress('Allow', { status: { conditions: [] } })])
+  t.equal(generation(), 1, 'a status')
+  store.apply([egress('Deny')])
+  t.equal(generation(), 2, 'a change')
+  store.apply([{ ...store.get('EgressNetwork', 'shop', 'all')!, spec: { trafficPolicy: 'Allow' } }])
+  t.equal(generation(), 3, 'a change of what came from the store')
+  store.apply([egress('Allow', { metadata: meta({ name: 'all', namespace: 'shop', generation: 7 }) })])
+  t.equal(generation(), 7, 'as the source says')
 })

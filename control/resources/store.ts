@@ -4,7 +4,8 @@
  * A batch is applied whole before anybody hears of it, so no index ever sees half a change. Lists are kept sorted and
  * are the same array until their kind changes, so an index may compare by identity.
  */
-import { KINDS, type Kind, type Resource, type ResourceOf } from '../../api/resources/kinds.ts'
+import { isDeepStrictEqual } from 'node:util'
+import { KINDS, type Kind, kindOf, type Resource, type ResourceOf } from '../../api/resources/kinds.ts'
 
 export interface ResourceStore {
   /** Ordered by namespace and name. */
@@ -92,7 +93,8 @@ export class MemoryStore implements WritableResourceStore {
       if (this.#tables.get(kind)!.delete(tableKey(namespace, name))) changed.add(kind)
     }
     for (const object of batch.apply ?? []) {
-      const { kind, metadata } = object
+      const { metadata } = object
+      const kind = kindOf(object)!
       const table = this.#tables.get(kind)!
       const key = tableKey(metadata.namespace, metadata.name)
       table.set(key, this.#versioned(object, table.get(key)))
@@ -106,6 +108,8 @@ export class MemoryStore implements WritableResourceStore {
   /** What the source left empty is filled in: identity and age survive a replacement, the version never repeats. */
   #versioned(object: Resource, previous: Resource | undefined): Resource {
     const { metadata } = object
+    const isGiven = metadata.generation !== 0 && metadata.generation !== previous?.metadata.generation
+    const generation = isGiven ? metadata.generation : generationAfter(previous, object)
     return {
       ...object,
       metadata: {
@@ -116,9 +120,22 @@ export class MemoryStore implements WritableResourceStore {
           metadata.resourceVersion !== '' && metadata.resourceVersion !== previous?.metadata.resourceVersion
             ? metadata.resourceVersion
             : String(++this.#version),
+        generation,
       },
     } as Resource
   }
+}
+
+/** As a Kubernetes API server counts: what is wanted has changed, whatever became of its status. */
+function generationAfter(previous: Resource | undefined, object: Resource): number {
+  if (previous === undefined) return 1
+  const isSame = isDeepStrictEqual(wanted(previous), wanted(object))
+  return isSame ? previous.metadata.generation : previous.metadata.generation + 1
+}
+
+function wanted(object: Resource): object {
+  const { metadata: _metadata, status: _status, ...rest } = object as Resource & { readonly status?: unknown }
+  return rest
 }
 
 function tableKey(namespace: string, name: string): string {

@@ -8,7 +8,7 @@
 import { chmodSync, rmSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
-import { KINDS, type Kind, type Resource } from '../../api/resources/kinds.ts'
+import { KINDS, type Kind, nameOf, type Resource } from '../../api/resources/kinds.ts'
 import { keyOf } from './directory-source.ts'
 import type { ObjectKey, ResourceStore, WritableResourceStore } from './store.ts'
 
@@ -152,11 +152,9 @@ export class StreamSource {
   }
 
   #notIn(objects: readonly Resource[]): ObjectKey[] {
-    const named = new Set(objects.map(({ kind, metadata }) => `${kind}/${metadata.namespace}/${metadata.name}`))
+    const named = new Set(objects.map(nameOf))
     return ALL_KINDS.flatMap((kind) =>
-      (this.#store.list(kind) as readonly Resource[])
-        .filter(({ metadata }) => !named.has(`${kind}/${metadata.namespace}/${metadata.name}`))
-        .map(keyOf),
+      (this.#store.list(kind) as readonly Resource[]).filter((object) => !named.has(nameOf(object))).map(keyOf),
     )
   }
 }

@@ -3,7 +3,7 @@
  * happens here, in the same batch: addresses for services, a service account per namespace, the sidecar for pods. So
  * no reader ever sees a service without address or a pod before its injection.
  */
-import { type Kind, nameOf, type Resource, type ResourceOf } from '../../api/resources/kinds.ts'
+import { KINDS, type Kind, nameOf, type Resource, type ResourceOf } from '../../api/resources/kinds.ts'
 import { meta } from '../../api/resources/meta.ts'
 import type { Pod } from '../../api/resources/pod.ts'
 import type { Service } from '../../api/resources/service.ts'
@@ -99,20 +99,11 @@ export class AdmittingStore implements WritableResourceStore {
   }
 }
 
-const NAMESPACED_KINDS = [
-  'Deployment',
-  'Service',
-  'EndpointSlice',
-  'ServiceProfile',
-  'ConfigMap',
-  'Secret',
-  'ServiceAccount',
-] as const
-
 /** What goes with a namespace. Pods are left to their controller, which ends them first. */
 function contentsOf({ kind, name }: ObjectKey, store: ResourceStore): ObjectKey[] {
   if (kind !== 'Namespace') return []
-  return NAMESPACED_KINDS.flatMap((each) =>
+  const contained = (Object.keys(KINDS) as Kind[]).filter((each) => KINDS[each].isNamespaced && each !== 'Pod')
+  return contained.flatMap((each) =>
     (store.list(each) as readonly Resource[])
       .filter(({ metadata }) => metadata.namespace === name)
       .map(({ metadata }) => ({ kind: each, namespace: name, name: metadata.name })),
