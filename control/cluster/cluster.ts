@@ -1,8 +1,8 @@
 /**
  * The store, seen by what proxies ask for: addresses and service names.
  *
- * Each lookup is a map over one kind, built on first use and dropped when that kind changes, so a burst of changes
- * costs one rebuild.
+ * What is looked up often is derived: computed on first use and dropped when a kind it reads changes, so a burst of
+ * changes costs one computation.
  */
 
 import { canonicalIp } from '../../api/ip.ts'
@@ -13,29 +13,52 @@ import { KubernetesLabel } from '../../api/vocabulary.ts'
 import type { ResourceStore } from '../resources/store.ts'
 import type { ClusterConfig } from './config.ts'
 
+/** A pure function of the cluster that reads objects of `kinds` and of no other kind. */
+export interface Derived<T> {
+  readonly kinds: readonly Kind[]
+  readonly compute: (cluster: Cluster) => T
+}
+
+/** Objects of one kind by keys, in the order of namespace and name. */
+export type Grouped<K extends Kind> = Derived<ReadonlyMap<string, readonly ResourceOf<K>[]>>
+
+export function grouped<K extends Kind>(kind: K, keysOf: (object: ResourceOf<K>) => readonly string[]): Grouped<K> {
+  return {
+    kinds: [kind],
+    compute(cluster) {
+      const map = new Map<string, ResourceOf<K>[]>()
+      for (const object of cluster.list(kind)) {
+        for (const key of new Set(keysOf(object))) {
+          const list = map.get(key)
+          if (list === undefined) map.set(key, [object])
+          else list.push(object)
+        }
+      }
+      return map
+    },
+  }
+}
+
+const SERVICES_BY_IP = grouped('Service', clusterIps)
+const PODS_BY_IP = grouped('Pod', podIps)
+const PODS_BY_HOST_IP = grouped('Pod', hostIps)
+const SLICES_BY_SERVICE = grouped('EndpointSlice', serviceOfSlice)
+const SLICES_BY_NODE = grouped('EndpointSlice', nodesOfSlice)
+
 export class Cluster {
   readonly config: ClusterConfig
   readonly #store: ResourceStore
   readonly #listeners = new Set<() => void>()
   readonly #unsubscribe: () => void
-  readonly #servicesByIp = new Lookup<Service>(clusterIps)
-  readonly #podsByIp = new Lookup<Pod>(podIps)
-  readonly #podsByHostIp = new Lookup<Pod>(hostIps)
-  readonly #slicesByService = new Lookup<EndpointSlice>(serviceOfSlice)
-  readonly #slicesByNode = new Lookup<EndpointSlice>(nodesOfSlice)
-  readonly #lookups: readonly (readonly [Kind, { drop(): void }])[] = [
-    ['Service', this.#servicesByIp],
-    ['Pod', this.#podsByIp],
-    ['Pod', this.#podsByHostIp],
-    ['EndpointSlice', this.#slicesByService],
-    ['EndpointSlice', this.#slicesByNode],
-  ]
+  readonly #derived = new Map<Derived<unknown>, unknown>()
 
   constructor(store: ResourceStore, config: ClusterConfig) {
     this.#store = store
     this.config = config
     this.#unsubscribe = store.subscribe((changed) => {
-      for (const [kind, lookup] of this.#lookups) if (changed.has(kind)) lookup.drop()
+      for (const derived of this.#derived.keys()) {
+        if (derived.kinds.some((kind) => changed.has(kind))) this.#derived.delete(derived)
+      }
       for (const listener of [...this.#listeners]) listener()
     })
   }
@@ -54,35 +77,47 @@ export class Cluster {
     return this.#store.get(kind, namespace, name)
   }
 
+  /** Ordered by namespace and name. */
+  list<K extends Kind>(kind: K): readonly ResourceOf<K>[] {
+    return this.#store.list(kind)
+  }
+
+  derived<T>(wanted: Derived<T>): T {
+    if (!this.#derived.has(wanted)) this.#derived.set(wanted, wanted.compute(this))
+    return this.#derived.get(wanted) as T
+  }
+
+  group<K extends Kind>(wanted: Grouped<K>, key: string): readonly ResourceOf<K>[] {
+    return this.derived(wanted).get(key) ?? []
+  }
+
   servicesAt(ip: string): readonly Service[] {
-    return this.#servicesByIp.get(ip, () => this.#store.list('Service'))
+    return this.group(SERVICES_BY_IP, ip)
   }
 
   /** Pods that own this address and have not ended. */
   podsAt(ip: string): readonly Pod[] {
-    return this.#podsByIp.get(ip, () => this.#store.list('Pod'))
+    return this.group(PODS_BY_IP, ip)
   }
 
   /** Pods that are reached through a port of their node. */
   podsAtHostPort(ip: string, port: number): readonly { readonly pod: Pod; readonly containerPort: number }[] {
-    return this.#podsByHostIp
-      .get(ip, () => this.#store.list('Pod'))
-      .flatMap((pod) =>
-        allContainers(pod)
-          .flatMap(({ ports }) => ports)
-          .filter(({ hostPort, protocol }) => hostPort === port && protocol === 'TCP')
-          .map(({ containerPort }) => ({ pod, containerPort })),
-      )
+    return this.group(PODS_BY_HOST_IP, ip).flatMap((pod) =>
+      allContainers(pod)
+        .flatMap(({ ports }) => ports)
+        .filter(({ hostPort, protocol }) => hostPort === port && protocol === 'TCP')
+        .map(({ containerPort }) => ({ pod, containerPort })),
+    )
   }
 
   slicesOf(namespace: string, service: string): readonly EndpointSlice[] {
-    return this.#slicesByService.get(`${namespace}/${service}`, () => this.#store.list('EndpointSlice'))
+    return this.group(SLICES_BY_SERVICE, `${namespace}/${service}`)
   }
 
   /** A node's zone, as the endpoints that run there tell it; empty when none does. */
   zoneOfNode(nodeName: string): string {
     if (nodeName === '') return ''
-    for (const { endpoints } of this.#slicesByNode.get(nodeName, () => this.#store.list('EndpointSlice'))) {
+    for (const { endpoints } of this.group(SLICES_BY_NODE, nodeName)) {
       const zone = endpoints.find((endpoint) => endpoint.nodeName === nodeName && endpoint.zone !== undefined)?.zone
       if (zone !== undefined) return zone
     }
@@ -93,36 +128,6 @@ export class Cluster {
 /** Init containers too: a native sidecar is one. */
 export function allContainers({ spec }: Pod): readonly Container[] {
   return [...spec.initContainers, ...spec.containers]
-}
-
-class Lookup<T> {
-  readonly #keysOf: (object: T) => readonly string[]
-  #map: Map<string, T[]> | undefined = undefined
-
-  constructor(keysOf: (object: T) => readonly string[]) {
-    this.#keysOf = keysOf
-  }
-
-  get(key: string, objects: () => readonly T[]): readonly T[] {
-    this.#map ??= this.#build(objects())
-    return this.#map.get(key) ?? []
-  }
-
-  drop(): void {
-    this.#map = undefined
-  }
-
-  #build(objects: readonly T[]): Map<string, T[]> {
-    const map = new Map<string, T[]>()
-    for (const object of objects) {
-      for (const key of new Set(this.#keysOf(object))) {
-        const list = map.get(key)
-        if (list === undefined) map.set(key, [object])
-        else list.push(object)
-      }
-    }
-    return map
-  }
 }
 
 function clusterIps({ spec }: Service): readonly string[] {
