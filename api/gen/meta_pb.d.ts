@@ -89,6 +89,13 @@ export declare type Resource = Message<"io.linkerd.proxy.meta.Resource"> & {
    * @generated from field: uint32 port = 6;
    */
   port: number;
+
+  /**
+   * Weft: what tells one state of the object from another (its generation); 0 means none was given.
+   *
+   * @generated from field: uint64 weft_generation = 5001;
+   */
+  weftGeneration: bigint;
 };
 
 /**

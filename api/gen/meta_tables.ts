@@ -19,5 +19,6 @@ export const ResourceTable: MessageTable<pb.Resource> = {
     { no: 4, name: 'namespace', type: 'string' },
     { no: 5, name: 'section', type: 'string' },
     { no: 6, name: 'port', type: 'uint32' },
+    { no: 5001, name: 'weftGeneration', type: 'uint64' },
   ],
 }

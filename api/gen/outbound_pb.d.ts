@@ -9,7 +9,8 @@ import type { Message } from "@bufbuild/protobuf";
 import type { TcpAddress } from "./net_pb.js";
 import type { Metadata } from "./meta_pb.js";
 import type { Duration } from "@bufbuild/protobuf/wkt";
-import type { HostMatch, HttpFailureInjector, HttpRouteMatch, RequestHeaderModifier, RequestRedirect, ResponseHeaderModifier, Timeouts } from "./http_route_pb.js";
+import type { HostMatch, HttpFailureInjector, HttpRouteMatch, Ratio, RequestHeaderModifier, RequestRedirect, ResponseHeaderModifier, Timeouts } from "./http_route_pb.js";
+import type { SessionAffinity, SlowStart, UrlRewrite } from "./weft_pb.js";
 import type { GrpcFailureInjector, GrpcRouteMatch } from "./grpc_route_pb.js";
 import type { Forbidden, Invalid } from "./opaque_route_pb.js";
 import type { SniMatch } from "./tls_route_pb.js";
@@ -51,6 +52,13 @@ export declare type TrafficSpec = Message<"io.linkerd.proxy.outbound.TrafficSpec
     value: string;
     case: "authority";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * Version of Weft's extensions (weft.proto) that the caller understands; 0 is none.
+   *
+   * @generated from field: uint32 weft_extensions = 5001;
+   */
+  weftExtensions: number;
 };
 
 /**
@@ -383,6 +391,13 @@ export declare type HttpRoute_Rule = Message<"io.linkerd.proxy.outbound.HttpRout
    * @generated from field: bool allow_l5d_request_headers = 7;
    */
   allowL5dRequestHeaders: boolean;
+
+  /**
+   * From the end of the request of one attempt to the end of its response; absent means none.
+   *
+   * @generated from field: google.protobuf.Duration backend_request_timeout = 5001;
+   */
+  backendRequestTimeout?: Duration | undefined;
 };
 
 /**
@@ -430,6 +445,22 @@ export declare type HttpRoute_Filter = Message<"io.linkerd.proxy.outbound.HttpRo
      */
     value: ResponseHeaderModifier;
     case: "responseHeaderModifier";
+  } | {
+    /**
+     * Other authority or path for the backend.
+     *
+     * @generated from field: dev.weft.policy.UrlRewrite url_rewrite = 5001;
+     */
+    value: UrlRewrite;
+    case: "urlRewrite";
+  } | {
+    /**
+     * A copy of the request to another backend, whose answer nobody gets.
+     *
+     * @generated from field: io.linkerd.proxy.outbound.RequestMirror request_mirror = 5002;
+     */
+    value: RequestMirror;
+    case: "requestMirror";
   } | { case: undefined; value?: undefined };
 };
 
@@ -790,6 +821,22 @@ export declare type GrpcRoute_Filter = Message<"io.linkerd.proxy.outbound.GrpcRo
      */
     value: RequestHeaderModifier;
     case: "requestHeaderModifier";
+  } | {
+    /**
+     * Response header edits.
+     *
+     * @generated from field: io.linkerd.proxy.http_route.ResponseHeaderModifier response_header_modifier = 5001;
+     */
+    value: ResponseHeaderModifier;
+    case: "responseHeaderModifier";
+  } | {
+    /**
+     * A copy of the request to another backend, whose answer nobody gets.
+     *
+     * @generated from field: io.linkerd.proxy.outbound.RequestMirror request_mirror = 5002;
+     */
+    value: RequestMirror;
+    case: "requestMirror";
   } | { case: undefined; value?: undefined };
 };
 
@@ -1603,6 +1650,20 @@ export declare type Backend_BalanceP2c = Message<"io.linkerd.proxy.outbound.Back
     value: Backend_BalanceP2c_PenaltyPeakEwma;
     case: "penaltyPeakEwma";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * Absent balances every request by itself.
+   *
+   * @generated from field: dev.weft.policy.SessionAffinity session_affinity = 5001;
+   */
+  sessionAffinity?: SessionAffinity | undefined;
+
+  /**
+   * Absent gives a new endpoint its whole share at once.
+   *
+   * @generated from field: dev.weft.policy.SlowStart slow_start = 5002;
+   */
+  slowStart?: SlowStart | undefined;
 };
 
 /**
@@ -1681,6 +1742,33 @@ export declare type Backend_BalanceP2c_PenaltyPeakEwma = Message<"io.linkerd.pro
  * Use `create(Backend_BalanceP2c_PenaltyPeakEwmaSchema)` to create a new message.
  */
 export declare const Backend_BalanceP2c_PenaltyPeakEwmaSchema: GenMessage<Backend_BalanceP2c_PenaltyPeakEwma>;
+
+/**
+ * Weft's extension of the filters of HTTP and gRPC routes.
+ *
+ * @generated from message io.linkerd.proxy.outbound.RequestMirror
+ */
+export declare type RequestMirror = Message<"io.linkerd.proxy.outbound.RequestMirror"> & {
+  /**
+   * Required.
+   *
+   * @generated from field: io.linkerd.proxy.outbound.Backend backend = 1;
+   */
+  backend?: Backend | undefined;
+
+  /**
+   * Fraction mirrored; absent means all.
+   *
+   * @generated from field: io.linkerd.proxy.http_route.Ratio ratio = 2;
+   */
+  ratio?: Ratio | undefined;
+};
+
+/**
+ * Describes the message io.linkerd.proxy.outbound.RequestMirror.
+ * Use `create(RequestMirrorSchema)` to create a new message.
+ */
+export declare const RequestMirrorSchema: GenMessage<RequestMirror>;
 
 /**
  * @generated from message io.linkerd.proxy.outbound.Queue

@@ -5,6 +5,7 @@ import * as net from './net_tables.ts'
 import * as meta from './meta_tables.ts'
 import * as duration from './duration_tables.ts'
 import * as http_route from './http_route_tables.ts'
+import * as weft from './weft_tables.ts'
 import * as grpc_route from './grpc_route_tables.ts'
 import * as opaque_route from './opaque_route_tables.ts'
 import * as tls_route from './tls_route_tables.ts'
@@ -16,6 +17,7 @@ export const TrafficSpecTable: MessageTable<pb.TrafficSpec> = {
     { no: 1, name: 'sourceWorkload', type: 'string' },
     { no: 2, name: 'addr', type: () => net.TcpAddressTable, oneof: 'target' },
     { no: 3, name: 'authority', type: 'string', oneof: 'target' },
+    { no: 5001, name: 'weftExtensions', type: 'uint32' },
   ],
 }
 
@@ -106,6 +108,7 @@ export const HttpRoute_RuleTable: MessageTable<pb.HttpRoute_Rule> = {
     { no: 5, name: 'timeouts', type: () => http_route.TimeoutsTable },
     { no: 6, name: 'retry', type: () => HttpRoute_RetryTable },
     { no: 7, name: 'allowL5dRequestHeaders', type: 'bool' },
+    { no: 5001, name: 'backendRequestTimeout', type: () => duration.DurationTable },
   ],
 }
 
@@ -116,6 +119,8 @@ export const HttpRoute_FilterTable: MessageTable<pb.HttpRoute_Filter> = {
     { no: 2, name: 'requestHeaderModifier', type: () => http_route.RequestHeaderModifierTable, oneof: 'kind' },
     { no: 3, name: 'redirect', type: () => http_route.RequestRedirectTable, oneof: 'kind' },
     { no: 4, name: 'responseHeaderModifier', type: () => http_route.ResponseHeaderModifierTable, oneof: 'kind' },
+    { no: 5001, name: 'urlRewrite', type: () => weft.UrlRewriteTable, oneof: 'kind' },
+    { no: 5002, name: 'requestMirror', type: () => RequestMirrorTable, oneof: 'kind' },
   ],
 }
 
@@ -217,6 +222,8 @@ export const GrpcRoute_FilterTable: MessageTable<pb.GrpcRoute_Filter> = {
   fields: [
     { no: 1, name: 'failureInjector', type: () => grpc_route.GrpcFailureInjectorTable, oneof: 'kind' },
     { no: 2, name: 'requestHeaderModifier', type: () => http_route.RequestHeaderModifierTable, oneof: 'kind' },
+    { no: 5001, name: 'responseHeaderModifier', type: () => http_route.ResponseHeaderModifierTable, oneof: 'kind' },
+    { no: 5002, name: 'requestMirror', type: () => RequestMirrorTable, oneof: 'kind' },
   ],
 }
 
@@ -454,6 +461,8 @@ export const Backend_BalanceP2cTable: MessageTable<pb.Backend_BalanceP2c> = {
     { no: 1, name: 'discovery', type: () => Backend_EndpointDiscoveryTable },
     { no: 2, name: 'peakEwma', type: () => Backend_BalanceP2c_PeakEwmaTable, oneof: 'load' },
     { no: 3, name: 'penaltyPeakEwma', type: () => Backend_BalanceP2c_PenaltyPeakEwmaTable, oneof: 'load' },
+    { no: 5001, name: 'sessionAffinity', type: () => weft.SessionAffinityTable },
+    { no: 5002, name: 'slowStart', type: () => weft.SlowStartTable },
   ],
 }
 
@@ -473,6 +482,14 @@ export const Backend_BalanceP2c_PenaltyPeakEwmaTable: MessageTable<pb.Backend_Ba
     { no: 3, name: 'penalty', type: () => duration.DurationTable },
     { no: 4, name: 'maxRetryAfter', type: () => duration.DurationTable },
     { no: 5, name: 'penaltyDecay', type: () => duration.DurationTable },
+  ],
+}
+
+export const RequestMirrorTable: MessageTable<pb.RequestMirror> = {
+  typeName: 'io.linkerd.proxy.outbound.RequestMirror',
+  fields: [
+    { no: 1, name: 'backend', type: () => BackendTable },
+    { no: 2, name: 'ratio', type: () => http_route.RatioTable },
   ],
 }
 

@@ -45,6 +45,10 @@ export function httpFilterOf({ kind }: HttpRoute_Filter): Filter {
       return headerModifierOf('responseHeaders', kind.value)
     case 'redirect':
       return redirectOf(kind.value)
+    case 'urlRewrite':
+      return unsupported('a URL rewrite')
+    case 'requestMirror':
+      return unsupported('a request mirror')
     case undefined:
       throw new Refused('a filter is of a kind this version does not know')
   }
@@ -56,6 +60,10 @@ export function grpcFilterOf({ kind }: GrpcRoute_Filter): Filter {
       return grpcFailureOf(kind.value)
     case 'requestHeaderModifier':
       return headerModifierOf('requestHeaders', kind.value)
+    case 'responseHeaderModifier':
+      return headerModifierOf('responseHeaders', kind.value)
+    case 'requestMirror':
+      return unsupported('a request mirror')
     case undefined:
       throw new Refused('a filter is of a kind this version does not know')
   }
