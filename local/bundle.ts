@@ -36,17 +36,19 @@ export async function bundle(root: string, directory: string): Promise<void> {
   // Commands are loaded when they are asked for, so the command line is split.
   const cli = [{ in: join(root, 'cli/main.ts'), out: 'cli' }]
   await build({ ...modules, entryPoints: cli, splitting: true, chunkNames: 'chunks/[name]-[hash]' })
-  const proxy = [
-    { in: join(root, 'proxy/start.ts'), out: 'proxy' },
-    { in: join(root, 'proxy/main.ts'), out: 'proxy.bundle' },
-  ]
+  const script: BuildOptions = { ...common, format: 'cjs', outExtension: { '.js': '.cjs' } }
+  await build({ ...script, entryPoints: [{ in: join(root, 'proxy/start.ts'), out: 'proxy' }] })
   await build({
-    ...common,
-    entryPoints: proxy,
-    format: 'cjs',
-    outExtension: { '.js': '.cjs' },
-    // `proxy/start.ts` passes it in.
+    ...script,
+    entryPoints: [{ in: join(root, 'proxy/main.ts'), out: 'proxy.bundle' }],
+    // `proxy/start.ts` passes both in.
+    banner: { js: '(function (require, __url) {' },
+    footer: { js: '})' },
     define: { 'import.meta.url': '__url' },
+    // Every sidecar has the source in its own memory; names stay, for stack traces and profiles.
+    minifyWhitespace: true,
+    minifySyntax: true,
+    lineLimit: 120,
   })
   // Its service would stay beside us for as long as the cluster runs.
   await stop()

@@ -1,4 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
 import { NODE_FLAGS } from '../proxy/node-flags.ts'
@@ -9,7 +10,7 @@ const TRY = `
 const { readFileSync } = require('node:fs')
 const { Script } = require('node:vm')
 const [source, cache] = ['proxy.bundle.cjs', 'proxy.cache'].map((name) => readFileSync(process.argv[1] + '/' + name))
-const script = new Script('(function (require, __url) {' + source.toString('utf8') + '\\n})', { cachedData: cache })
+const script = new Script(source.toString('latin1'), { cachedData: cache })
 process.stdout.write(String(script.cachedDataRejected))
 `
 
@@ -19,6 +20,11 @@ test('the code cache is one that a sidecar takes', async (t) => {
     execFileSync(process.execPath, [...flags, '-e', TRY, programs], { encoding: 'utf8', env: {} })
   t.equal(tried(NODE_FLAGS), 'false')
   t.equal(tried([...NODE_FLAGS, '--no-opt']), 'true', 'other flags, other code: V8 says so')
+})
+
+test('the bundle is ASCII, as it is read', async (t) => {
+  const source = readFileSync(join(await preparePrograms(), 'proxy.bundle.cjs'))
+  t.ok(source.every((byte) => byte < 0x80))
 })
 
 test('a bundle without settings says what is missing', async (t) => {

@@ -63,6 +63,6 @@ test('a port in use is one clear sentence', async (t) => {
   t.teardown(() => admin.close())
   const second = new AdminServer({} as never)
   await t.rejects(second.listen({ ip: '127.0.0.1', port: admin.port }), {
-    message: `the admin port 127.0.0.1:${admin.port} cannot be opened: another program uses it`,
+    message: `the admin port cannot be opened: 127.0.0.1:${admin.port} is in use by another program`,
   })
 })

@@ -6,6 +6,7 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { canonicalIp, isLoopback, type SocketAddress } from '../../api/ip.ts'
 import { Http1ServerConnection } from '../http/http1-server.ts'
 import type { RequestHandler, ServerStream } from '../http/stream.ts'
+import { listen } from '../io/listen.ts'
 import { SocketTransport } from '../io/socket-transport.ts'
 import { Head } from '../wire/head.ts'
 import { token } from '../wire/tokens.ts'
@@ -36,13 +37,9 @@ export class AdminServer {
     this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.serve(socket))
   }
 
-  async listen({ ip, port }: SocketAddress): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', (error: NodeJS.ErrnoException) => {
-        const reason = error.code === 'EADDRINUSE' ? 'another program uses it' : error.message
-        reject(new Error(`the admin port ${ip}:${port} cannot be opened: ${reason}`))
-      })
-      this.#server.listen({ host: ip, port }, resolve)
+  async listen(address: SocketAddress): Promise<void> {
+    await listen(this.#server, address, false).catch((cause: Error) => {
+      throw new Error(`the admin port cannot be opened: ${cause.message}`, { cause })
     })
   }
 

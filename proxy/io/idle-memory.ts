@@ -7,6 +7,7 @@
  */
 
 import { releaseChunks } from '../http/chunk-pool.ts'
+import { collectGarbage } from './collect-garbage.ts'
 import { libc } from './libc.ts'
 
 /** Reads in a tick up to which the proxy counts as quiet: health checks, scrapes, keep-alive. */
@@ -65,8 +66,5 @@ export class IdleMemory {
  */
 export function giveBackMemory(isQuiet: boolean): void {
   releaseChunks()
-  // Only with `--expose-gc`, which every launcher gives (node-flags.ts).
-  const flavor = isQuiet ? 'last-resort' : 'regular'
-  const collected = globalThis.gc?.({ type: 'major', execution: 'async', flavor })
-  void collected?.then(() => libc().trim?.(0))
+  void collectGarbage(isQuiet).then(() => libc().trim?.(0))
 }
