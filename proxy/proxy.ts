@@ -49,8 +49,9 @@ export async function startProxy(
 ): Promise<RunningProxy> {
   const surroundings = surroundingsOf(config, log)
   const control = assembleControl(surroundings)
-  // The identity controller works on its answer while the rest is made here.
+  // The identity controller works on its answer while the rest is made here, once it has heard of us.
   const certified = firstCertificate(control)
+  await nextTurn()
   const inbound = assembleInbound(surroundings, control)
   const outbound = assembleOutbound(surroundings, control)
 
@@ -129,6 +130,11 @@ async function firstCertificate({ certifier }: Control): Promise<void> {
     certifier.onContext(() => resolve())
     void certifier.start()
   })
+}
+
+/** Lets the event loop see what has happened in the meantime. */
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
 }
 
 /** Waits until what was accepted has ended, for the grace period at most. */

@@ -10,16 +10,16 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { constants, Script } from 'node:vm'
+import { Script } from 'node:vm'
 import { CODE_CACHE_VARIABLE } from './node-flags.ts'
 
 const file = join(__dirname, 'proxy.bundle.cjs')
 const writeTo = process.env[CODE_CACHE_VARIABLE]
 
-const script = new Script(`(function (require, __url) {${readFileSync(file, 'utf8')}\n})`, {
+// The bundle is one function, and ASCII: read so it is copied once, and a character is a byte for as long as the proxy runs.
+const script = new Script(readFileSync(file, 'latin1'), {
   filename: file,
   cachedData: writeTo === undefined ? readCache() : undefined,
-  importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
 })
 // What has run until then is in the cache, not only what a first look at the source compiles.
 if (writeTo !== undefined) process.once('exit', () => writeFileSync(writeTo, script.createCachedData()))

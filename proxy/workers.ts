@@ -5,7 +5,7 @@
  *
  * A worker that dies is started again, after a pause that grows; meanwhile the others take its connections.
  */
-import { type ChildProcess, fork } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { Backoff } from './policy/backoff.ts'
 import type { Logger } from './telemetry/log.ts'
 
@@ -108,6 +108,8 @@ class Worker {
   }
 
   #start(): ChildProcess {
+    // Loaded when there is a second core: most proxies have none.
+    const { fork } = process.getBuiltinModule('node:child_process')
     const child = fork(process.argv[1]!, [], {
       env: { ...process.env, [WORKER_VARIABLE]: String(this.#number) },
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],

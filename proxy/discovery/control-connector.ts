@@ -8,7 +8,7 @@ import type { SocketAddress } from '../../api/ip.ts'
 import type { Transport } from '../http/transport.ts'
 import { type Connecting, connectTcp } from '../io/connect.ts'
 import type { ConnectError, Connector, Session } from '../io/connector.ts'
-import { type Lookup, type OnResolution, resolveTarget, systemLookup, type Target } from '../io/resolve.ts'
+import { type Lookup, needsLookup, type OnResolution, resolveTarget, systemLookup, type Target } from '../io/resolve.ts'
 import { SocketTransport } from '../io/socket-transport.ts'
 import { connectMeshTls, type PeerIdentity } from '../io/tls.ts'
 
@@ -63,8 +63,7 @@ export class ControlConnector implements Connector {
 
   async #addresses(): Promise<readonly SocketAddress[]> {
     const { target, onResolution } = this.#options
-    const literal = target.isLoopback ? NO_LOOKUP : this.#lookup
-    this.#lookup = literal ?? (await systemLookup())
+    this.#lookup ??= needsLookup(target) ? systemLookup() : NO_LOOKUP
     return resolveTarget(target, this.#lookup, onResolution)
   }
 }

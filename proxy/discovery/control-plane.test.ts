@@ -343,11 +343,11 @@ test('certifyOver', async (t) => {
   const certify = certifyOver(
     () => new GrpcChannel({ target: `127.0.0.1:${port}`, timers: REAL_TIMERS, random: Math.random }),
   )
-  const answer = await certify({
+  const answer = await certify(async () => ({
     identity: 'web',
     token: Buffer.from('token'),
     certificateSigningRequest: Buffer.from('csr'),
-  })
+  }))
   t.match(seen, [{ identity: 'web', token: Buffer.from('token') }])
   t.equal(Buffer.from(answer.leafCertificate).toString(), 'leaf')
   t.equal(answer.validUntilMs, 1_700_000_000_500)
@@ -356,7 +356,11 @@ test('certifyOver', async (t) => {
     certifyOver(
       () => new GrpcChannel({ target: `127.0.0.1:${port}`, timers: REAL_TIMERS, random: Math.random }),
       30,
-    )({ identity: 'web', token: Buffer.alloc(1), certificateSigningRequest: Buffer.alloc(1) }),
+    )(async () => ({ identity: 'web', token: Buffer.alloc(1), certificateSigningRequest: Buffer.alloc(1) })),
     { message: /did not answer within 30 ms/ },
+  )
+  await t.rejects(
+    certify(() => Promise.reject(new Error('no token'))),
+    { message: 'no token' },
   )
 })

@@ -93,6 +93,11 @@ export class GrpcChannel {
     })
   }
 
+  /** Begins to connect, for a call that will follow; the calls themselves do it too. */
+  connect(): void {
+    if (!this.#isClosed) this.#client.start()
+  }
+
   /** Rejects with a `GrpcError`. `timeoutMs` includes the wait for a connection. */
   unary(path: string, request: Uint8Array, { timeoutMs }: { readonly timeoutMs: number }): Promise<Uint8Array> {
     return new Promise((resolve, reject) => {

@@ -34,7 +34,8 @@ function setUp(t: Test, overrides: Partial<CertifierOptions> = {}) {
     requests: [],
   }
   const logs: string[] = []
-  const certify: Certify = async (request) => {
+  const certify: Certify = async (makeRequest) => {
+    const request = await makeRequest()
     controller.requests.push(request)
     if (controller.fail !== undefined) throw controller.fail
     const key = await publicKeyOf(request)

@@ -5,13 +5,13 @@
  * its file at that moment. A failure leaves the certificate in use as it is.
  */
 import type { X509Certificate } from 'node:crypto'
-import { open } from 'node:fs/promises'
+import { promises } from 'node:fs'
 import type { SecureContext } from 'node:tls'
 import type { Timers } from '../io/timers.ts'
 import { makeSecureContext } from '../io/tls.ts'
 import { Backoff } from '../policy/backoff.ts'
 import { checkCertificate, type IssuedCertificate, parseTrustAnchors } from './certificate.ts'
-import { type KeyPair, makeCsr, makeKeyPair } from './csr.ts'
+import { checkIdentity, type KeyPair, makeCsr, makeKeyPair } from './csr.ts'
 import type { Identity } from './identity.ts'
 
 export interface CertifyRequest {
@@ -20,8 +20,11 @@ export interface CertifyRequest {
   readonly certificateSigningRequest: Uint8Array
 }
 
-/** Identity.Certify; `certify-call.ts` is the real one. Rejects with a sentence when there is no answer. */
-export type Certify = (request: CertifyRequest) => Promise<IssuedCertificate>
+/**
+ * Identity.Certify; `certify-call.ts` is the real one. `makeRequest` is called once the connection is on its way: making
+ * keys takes as long as a handshake. Rejects with a sentence when there is no answer, or no request.
+ */
+export type Certify = (makeRequest: () => Promise<CertifyRequest>) => Promise<IssuedCertificate>
 
 export interface CertifierOptions {
   readonly localName: string
@@ -54,18 +57,20 @@ export class Certifier implements Identity {
   readonly metrics = { expiresAtMs: 0, refreshedAtMs: 0, okCount: 0, errorCount: 0 }
   readonly #options: CertifierOptions
   readonly #trustAnchors: readonly X509Certificate[]
-  readonly #keys: KeyPair
-  readonly #csr: Buffer
   readonly #listeners: ((context: SecureContext) => void)[] = []
   readonly #minRefreshMs: number
   readonly #maxRefreshMs: number
   readonly #retry: Backoff
+  /** Made with the first request, and the same for every later one. */
+  #keys: KeyPair | undefined = undefined
+  #csr: Buffer | undefined = undefined
   #context: SecureContext | undefined = undefined
   #cancelTimer: (() => void) | undefined = undefined
   #isClosed = false
 
-  /** @throws Error when the trust anchors do not parse */
+  /** @throws Error when the trust anchors do not parse, or the name cannot be asked for */
   constructor(options: CertifierOptions) {
+    checkIdentity(options.localName)
     this.#options = options
     this.localName = options.localName
     this.#trustAnchors = parseTrustAnchors(options.trustAnchorsPem)
@@ -77,8 +82,6 @@ export class Certifier implements Identity {
       jitter: RETRY_JITTER,
     }
     this.#retry = new Backoff(retry, options.random)
-    this.#keys = makeKeyPair()
-    this.#csr = makeCsr(options.localName, this.#keys)
   }
 
   get context(): SecureContext | undefined {
@@ -112,12 +115,18 @@ export class Certifier implements Identity {
     if (context !== undefined) for (const listener of this.#listeners) listener(context)
   }
 
+  async #makeRequest(): Promise<CertifyRequest> {
+    const token = await this.#readToken()
+    this.#keys ??= makeKeyPair()
+    this.#csr ??= makeCsr(this.localName, this.#keys)
+    return { identity: this.localName, token, certificateSigningRequest: this.#csr }
+  }
+
   async #renew(): Promise<SecureContext | undefined> {
     const { certify, timers, trustAnchorsPem, log } = this.#options
-    const token = await this.#readToken()
-    const issued = await certify({ identity: this.localName, token, certificateSigningRequest: this.#csr })
+    const issued = await certify(() => this.#makeRequest())
     if (this.#isClosed) return undefined
-    const privateKey = this.#keys.privateKey
+    const { privateKey } = this.#keys!
     const nowMs = timers.wallMs()
     const { chainPem, expiresAtMs } = checkCertificate(issued, {
       localName: this.localName,
@@ -183,7 +192,7 @@ export class Certifier implements Identity {
 
 /** The first bytes of a file, at most one more than the bound. */
 async function readBounded(path: string): Promise<Buffer> {
-  const file = await open(path)
+  const file = await promises.open(path)
   try {
     const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(MAX_TOKEN_BYTES + 1), 0, MAX_TOKEN_BYTES + 1, 0)
     return buffer.subarray(0, bytesRead)

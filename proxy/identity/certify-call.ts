@@ -5,6 +5,7 @@ import type { Certify } from './certifier.ts'
 
 /** The half of `GrpcChannel` that is used here. */
 interface UnaryChannel {
+  connect(): void
   unary(path: string, request: Uint8Array, options: { readonly timeoutMs: number }): Promise<Uint8Array>
   close(): void
 }
@@ -14,10 +15,11 @@ const PATH = '/io.linkerd.proxy.identity.Identity/Certify'
 const TIMEOUT_MS = 10_000
 
 export function certifyOver(openChannel: () => UnaryChannel, timeoutMs = TIMEOUT_MS): Certify {
-  return async (request) => {
+  return async (makeRequest) => {
     const channel = openChannel()
     try {
-      const bytes = await channel.unary(PATH, encode(CertifyRequestTable, request), { timeoutMs })
+      channel.connect()
+      const bytes = await channel.unary(PATH, encode(CertifyRequestTable, await makeRequest()), { timeoutMs })
       const { leafCertificate, intermediateCertificates, validUntil } = decode(CertifyResponseTable, bytes)
       const validUntilMs = validUntil && Number(validUntil.seconds) * 1_000 + Math.floor(validUntil.nanos / 1e6)
       return { leafCertificate, intermediateCertificates, validUntilMs }

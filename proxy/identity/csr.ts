@@ -16,9 +16,14 @@ export function makeKeyPair(): KeyPair {
   return generateKeyPairSync('ec', { namedCurve: 'P-256' })
 }
 
+/** @throws TypeError when a certificate cannot have this name */
+export function checkIdentity(identity: string): void {
+  if (!/^[\x21-\x7e]+$/.test(identity)) throw new TypeError(`"${identity}" cannot be a DNS name in a certificate`)
+}
+
 /** DER of the request for `identity`, a DNS name in ASCII; signed with the key it asks for. */
 export function makeCsr(identity: string, { privateKey, publicKey }: KeyPair): Buffer {
-  if (!/^[\x21-\x7e]+$/.test(identity)) throw new TypeError(`"${identity}" cannot be a DNS name in a certificate`)
+  checkIdentity(identity)
   const commonName = sequence(COMMON_NAME, tagged(TAG.utf8String, Buffer.from(identity, 'ascii')))
   const subject = sequence(set(commonName))
   const names = sequence(tagged(TAG.dnsName, Buffer.from(identity, 'ascii')))

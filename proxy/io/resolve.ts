@@ -48,6 +48,11 @@ export function parseTarget(text: string): Target | undefined {
   return { host, port, isLoopback: isLocal, authority: port === 80 ? shown : `${shown}:${port}` }
 }
 
+/** Whether anybody has to be asked for the addresses of a target. */
+export function needsLookup({ host }: Target): boolean {
+  return host !== 'localhost.' && parseIp(host) === undefined
+}
+
 /**
  * All addresses of a target, in the order of the answer.
  *
@@ -86,8 +91,9 @@ export async function resolveTarget(
 }
 
 /** The lookup of the proxy. Loaded when a name is resolved for the first time: an address needs no DNS code. */
-export async function systemLookup(): Promise<Lookup> {
-  const { Resolver, lookup } = await import('node:dns/promises')
+export function systemLookup(): Lookup {
+  // Not by `import()`: that first loads all of Node's loader of ES modules.
+  const { Resolver, lookup } = process.getBuiltinModule('node:dns/promises')
   const resolver = new Resolver({ timeout: 2_000, tries: 2 })
   return {
     srv: (name) => resolver.resolveSrv(name),
