@@ -347,6 +347,14 @@ test('order and pressure', async (t) => {
     t.equal(small.streams.length, 2)
   })
 
+  t.test('who pipelines gets a small send buffer', async (t) => {
+    const server = new TestServer(ok).feed(GET)
+    server.feed(GET)
+    t.equal(server.transport.unsentBound, 0, 'one request after the other')
+    const waiting = new TestServer().feed(GET + GET)
+    t.equal(waiting.transport.unsentBound, HTTP1_BOUNDS.maxUnsentBytes)
+  })
+
   t.test('the connection pauses while content or pipelined bytes wait, and goes on', async (t) => {
     const server = new TestServer()
     server.isConsuming = false

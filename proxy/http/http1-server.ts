@@ -60,6 +60,8 @@ export class Http1ServerConnection implements TransportHandler {
   #headReads = 0
   /** Requests begun, modulo 2^30: changes as long as the client gets on. */
   #requestCount = 0
+  /** The client has sent a request before it had the response to the last one. */
+  #isPipelining = false
   #isPaused = false
   #isDraining = false
   #isClosed = false
@@ -230,6 +232,7 @@ export class Http1ServerConnection implements TransportHandler {
             break
           }
           case 'waiting':
+            this.#onPipelined()
             return this.#keep(buf, at, end, isOurs)
           case 'tunnel':
             return this.#stream!.onContent(buf, at, end, false)
@@ -258,6 +261,12 @@ export class Http1ServerConnection implements TransportHandler {
     if (this.#stream !== stream) return
     if (this.#reading === 'content') this.#reading = 'waiting'
     this.onProgress()
+  }
+
+  #onPipelined(): void {
+    if (this.#isPipelining) return
+    this.#isPipelining = true
+    this.transport.boundUnsent(HTTP1_BOUNDS.maxUnsentBytes)
   }
 
   #keep(buf: Buffer, start: number, end: number, isOurs: boolean): void {

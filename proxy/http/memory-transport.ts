@@ -9,6 +9,8 @@ export class MemoryTransport implements Transport {
   handler: TransportHandler = NOBODY
   isWritable = true
   isPaused = false
+  /** The last bound asked for. */
+  unsentBound = 0
   isEnded = false
   isDestroyed = false
   /** Everything handed to "the kernel" and not yet delivered. */
@@ -27,6 +29,10 @@ export class MemoryTransport implements Transport {
 
   flushSoon(): void {
     this.#isFlushAsked = true
+  }
+
+  boundUnsent(bytes: number): void {
+    this.unsentBound = bytes
   }
 
   pause(): void {

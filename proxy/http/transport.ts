@@ -14,6 +14,8 @@ export interface Transport extends Output {
   readonly pendingBytes: number
   /** Sends what was written at the end of this turn of the event loop. */
   flushSoon(): void
+  /** From now on no more than `bytes` wait here, or in the kernel to be sent: a writer learns soon that nobody reads. */
+  boundUnsent(bytes: number): void
   /** Stops and restarts reading. */
   pause(): void
   resume(): void

@@ -1,7 +1,7 @@
 /** What the kernel knows of a Node socket and Node has no call for: asked by the socket's descriptor. */
 import type { Socket } from 'node:net'
 import type { SocketAddress } from '../../api/ip.ts'
-import { originalDestination, setTcpUserTimeout } from './original-destination.ts'
+import { originalDestination, setTcpUnsentBytes, setTcpUserTimeout } from './original-destination.ts'
 import type { SocketTransport } from './socket-transport.ts'
 
 /** Where a redirected connection was going, in canonical text. */
@@ -13,6 +13,11 @@ export function destinationOf(socket: Socket): SocketAddress | undefined {
 export function setUserTimeout(transport: SocketTransport, ms: number): void {
   const fd = fileDescriptor(transport.socket)
   if (fd !== undefined) setTcpUserTimeout(fd, ms)
+}
+
+export function boundUnsent(socket: Socket, bytes: number): void {
+  const fd = fileDescriptor(socket)
+  if (fd !== undefined) setTcpUnsentBytes(fd, bytes)
 }
 
 /** Node gives no public way to the descriptor of a socket; `_handle.fd` is as old as libuv streams. */

@@ -1,7 +1,12 @@
 import { once } from 'node:events'
 import { createConnection, createServer, type Socket } from 'node:net'
 import { test } from 'tap'
-import { decodeSocketAddress, originalDestination, setTcpUserTimeout } from './original-destination.ts'
+import {
+  decodeSocketAddress,
+  originalDestination,
+  setTcpUnsentBytes,
+  setTcpUserTimeout,
+} from './original-destination.ts'
 
 test('decodeSocketAddress', async (t) => {
   const cases = [
@@ -45,6 +50,7 @@ test('system calls on an ordinary connection', async (t) => {
   const { fd } = (accepted as unknown as { _handle: { fd: number } })._handle
   t.doesNotThrow(() => originalDestination(fd))
   t.equal(setTcpUserTimeout(fd, 30_000), true, 'the kernel takes the timeout')
+  t.equal(setTcpUnsentBytes(fd, 65_536), true, 'and the bound')
   t.equal(originalDestination(-1), undefined, 'no descriptor, no address')
   t.equal(setTcpUserTimeout(-1, 30_000), false, 'no descriptor, no timeout')
 })

@@ -1,5 +1,5 @@
 /**
- * The address an application dialled before the redirect rules sent its connection to us, and the one TCP option
+ * The address an application dialled before the redirect rules sent its connection to us, and the TCP options
  * that Node has no call for.
  */
 import { formatIp, type SocketAddress } from '../../api/ip.ts'
@@ -13,6 +13,7 @@ const SOL_IPV6 = 41
 // uapi/linux/tcp.h
 const SOL_TCP = 6
 const TCP_USER_TIMEOUT = 18
+const TCP_NOTSENT_LOWAT = 25
 
 // uapi/linux/in.h and in6.h
 const AF_INET = 2
@@ -41,8 +42,16 @@ export function originalDestination(fd: number): SocketAddress | undefined {
  * @returns whether the kernel took it
  */
 export function setTcpUserTimeout(fd: number, timeoutMs: number): boolean {
-  option[0] = timeoutMs
-  return libc().setsockopt(fd, SOL_TCP, TCP_USER_TIMEOUT, option, option.byteLength) === 0
+  return setTcpOption(fd, TCP_USER_TIMEOUT, timeoutMs)
+}
+
+/**
+ * Bounds what the kernel takes beyond what it has sent: its own bound grows to megabytes.
+ *
+ * @returns whether the kernel took it
+ */
+export function setTcpUnsentBytes(fd: number, bytes: number): boolean {
+  return setTcpOption(fd, TCP_NOTSENT_LOWAT, bytes)
 }
 
 /**
@@ -59,6 +68,11 @@ export function decodeSocketAddress(bytes: Uint8Array): SocketAddress | undefine
   if (family !== AF_INET6 || bytes.length < SOCKADDR_IN6_LENGTH) return undefined
   const ip = bytes.subarray(8, 24)
   return { ip: formatIp(isMapped(ip) ? ip.subarray(12) : ip), port }
+}
+
+function setTcpOption(fd: number, name: number, value: number): boolean {
+  option[0] = value
+  return libc().setsockopt(fd, SOL_TCP, name, option, option.byteLength) === 0
 }
 
 function read(fd: number, level: number, length: number): SocketAddress | undefined {

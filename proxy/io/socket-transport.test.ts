@@ -11,7 +11,7 @@ async function transportToClient() {
 test('a transport over a socket', async (t) => {
   t.test('what was written before destroy arrives, what is written behind it does not', async (t) => {
     const { client, transport, close } = await transportToClient()
-    const large = Buffer.alloc(4_000_000, 'x')
+    const large = Buffer.alloc(32_000_000, 'x')
     write(transport, large)
     transport.flush()
     t.equal(transport.isWritable, false, 'more than the kernel takes')
@@ -22,6 +22,26 @@ test('a transport over a socket', async (t) => {
     t.equal(received.length, large.length + 7)
     t.equal(received.subarray(-7).toString(), 'goodbye')
     close()
+  })
+
+  t.test('a writer learns early that nobody reads, where that is asked for', async (t) => {
+    const heldBytes = async (bound: number | undefined): Promise<number> => {
+      const { client, transport, close } = await transportToClient()
+      client.pause()
+      if (bound !== undefined) transport.boundUnsent(bound)
+      while (transport.isWritable) {
+        write(transport, Buffer.alloc(4_000))
+        transport.flush()
+        // The kernel hands over what there is room for.
+        await new Promise((resolve) => setTimeout(resolve, 1))
+      }
+      const { writtenBytes } = transport
+      close()
+      return writtenBytes
+    }
+    const bounded = await heldBytes(16_384)
+    const unbounded = await heldBytes(undefined)
+    t.ok(bounded < unbounded / 2, `${bounded} bytes instead of ${unbounded}`)
   })
 
   t.test('end leaves the other direction open, close ends both', async (t) => {

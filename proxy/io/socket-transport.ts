@@ -8,6 +8,7 @@ import type { Socket } from 'node:net'
 import { LARGE_CHUNK_BYTES, releaseChunk, takeChunk } from '../http/chunk-pool.ts'
 import { Lingering } from '../http/lingering.ts'
 import type { ByteCounters, Transport, TransportHandler } from '../http/transport.ts'
+import { boundUnsent } from './kernel-socket.ts'
 import { readInto } from './shared-read.ts'
 import { takeEndedBytes } from './sniff.ts'
 import { lastWriteError, type StreamHandle, streamHandleOf, type WriteRequest, writeError } from './stream-handle.ts'
@@ -52,6 +53,7 @@ export class SocketTransport implements Transport, ByteCounters {
   /** One write at a time is under way, as TLS wants it; what is written meanwhile waits behind it. */
   #inFlight: Buffer | undefined = undefined
   #waiting: { readonly chunk: Buffer; readonly length: number }[] | undefined = undefined
+  #highWaterBytes = HIGH_WATER_BYTES
   /** Bytes in flight and waiting. */
   #unsentBytes = 0
   #isDirty = false
@@ -131,6 +133,11 @@ export class SocketTransport implements Transport, ByteCounters {
     if (this.at > 0) this.#writeOut()
     else if (this.buf !== EMPTY) this.#release()
     this.#shutWhenSent()
+  }
+
+  boundUnsent(bytes: number): void {
+    this.#highWaterBytes = bytes
+    boundUnsent(this.socket, bytes)
   }
 
   pause(): void {
@@ -262,7 +269,7 @@ export class SocketTransport implements Transport, ByteCounters {
 
   #count(length: number): void {
     this.#unsentBytes += length
-    if (this.#unsentBytes >= HIGH_WATER_BYTES) this.isWritable = false
+    if (this.#unsentBytes >= this.#highWaterBytes) this.isWritable = false
   }
 
   #onDrain(): void {

@@ -29,6 +29,7 @@ export class BenchTransport implements Transport {
   }
 
   flushSoon(): void {}
+  boundUnsent(): void {}
   pause(): void {}
   resume(): void {}
   end(): void {}
