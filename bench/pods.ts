@@ -150,6 +150,8 @@ export interface ProcessOptions {
   readonly asProxy?: boolean
   readonly env?: Readonly<Record<string, string>>
   readonly cwd?: string
+  /** It is told what to do on its standard input. */
+  readonly isCommanded?: boolean
 }
 
 /** Starts a program in a namespace. Every step replaces the one before, so the child's pid is the program's. */
@@ -165,7 +167,7 @@ export function spawnIn(netns: string, command: readonly string[], options: Proc
     ...command,
   ]
   return spawn(argv[0]!, argv.slice(1), {
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [options.isCommanded ? 'pipe' : 'ignore', 'pipe', 'pipe'],
     env: { PATH: process.env.PATH ?? '', ...options.env },
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   })

@@ -11,9 +11,8 @@ const ATTACK = join(import.meta.dirname, '../../bench/hostile/attack.ts')
 
 /** Runs an attack on `port` until the proxy has closed it. */
 function attacked(key: string, port: number): Promise<void> {
-  const child: ChildProcess = spawn(process.execPath, [ATTACK, '--attack', key, '--port', `${port}`], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
+  const child: ChildProcess = spawn(process.execPath, [ATTACK, '--attack', key], { stdio: ['pipe', 'pipe', 'inherit'] })
+  child.stdin!.write(`go ${port}\n`)
   return new Promise((resolve) => {
     createInterface({ input: child.stdout! }).on('line', (line) => {
       if ((JSON.parse(line) as { event: string }).event !== 'closed') return
