@@ -1,6 +1,7 @@
 /**
  * The whole way in memory: HTTP/1 in, HTTP/2 between two proxies, HTTP/1 out, and the answer back. Valid messages with any
- * content and fields: what goes in comes out, as llhttp reads both ends.
+ * content and fields: what goes in comes out, as llhttp reads both ends. Between proxies that agreed on it by SETTINGS names,
+ * Cookie lines and reason phrases are as they were, too.
  */
 import { deepEqual, equal } from 'node:assert/strict'
 import { below, mutateList, pick, several, textOf } from '../../test/fuzz/draw.ts'
@@ -25,7 +26,13 @@ type Message = {
   readonly chunks: readonly number[]
   readonly trailers: readonly Field[]
 }
-type Input = { readonly request: Message; readonly response: Message; readonly pieceBytes: number }
+type Input = {
+  readonly request: Message
+  readonly response: Message
+  readonly pieceBytes: number
+  /** Both proxies are Weft's. */
+  readonly isKept: boolean
+}
 
 const NAMES = [
   'Accept',
@@ -47,7 +54,14 @@ const REQUESTS = [
   'OPTIONS * HTTP/1.1',
   'PATCH // HTTP/1.1',
 ]
-const RESPONSES = ['HTTP/1.1 200 OK', 'HTTP/1.1 404 Not Found', 'HTTP/1.1 500 ', 'HTTP/1.1 299 Odd']
+const RESPONSES = [
+  'HTTP/1.1 200 OK',
+  'HTTP/1.1 404 Not Found',
+  'HTTP/1.1 500 ',
+  'HTTP/1.1 299 Odd',
+  'HTTP/1.1 200 caf\xe9\t: HTTP/1.1 500 b',
+  'HTTP/1.1 413 Payload Too Large',
+]
 
 export const chainFuzzer = fuzzer<Input>({
   name: 'chain',
@@ -58,6 +72,7 @@ export const chainFuzzer = fuzzer<Input>({
     response: message(random, RESPONSES),
     // Not byte by byte: heads in hundreds of pieces are refused.
     pieceBytes: pick(random, [20, 100, 100_000]),
+    isKept: random() < 0.5,
   }),
   mutate: (random, input) => {
     const change = (of: Message): Message => ({ ...of, fields: mutateList(random, of.fields, () => field(random)) })
@@ -95,13 +110,14 @@ function bytesOf({ start, fields, content, chunks, trailers }: Message, host: st
   return Buffer.from(`${head}Transfer-Encoding: chunked\r\n\r\n${body}0\r\n${lines(trailers)}\r\n`, 'latin1')
 }
 
-function check({ request, response, pieceBytes }: Input): void {
+function check({ request, response, pieceBytes, isKept }: Input): void {
+  const config = { ...DEFAULT_HTTP2, isMeshed: isKept }
   const client = new MemoryTransport()
   const left = new MemoryTransport()
   const right = new MemoryTransport()
   const origin = new MemoryTransport()
   const owner = { onReady() {}, onDraining() {}, onCapacity() {}, onRefused() {}, onClosed() {} }
-  const between = new Http2Connection(left, DEFAULT_HTTP2, owner)
+  const between = new Http2Connection(left, config, owner)
   new Http1ServerConnection(
     client,
     { maxHeadBytes: 65_536 },
@@ -111,7 +127,7 @@ function check({ request, response, pieceBytes }: Input): void {
   const toOrigin = new Http1ClientConnection(origin, { maxHeadBytes: 65_536 }, { onIdle() {}, onClosed() {} })
   new Http2Connection(
     right,
-    DEFAULT_HTTP2,
+    config,
     owner,
     pass(() => toOrigin.openStream()),
   )
@@ -120,11 +136,11 @@ function check({ request, response, pieceBytes }: Input): void {
   const sent = bytesOf(request, 'Host: a\r\n')
   feed(client, sent, size)
   exchange(left, right, size)
-  compare('request', sent, origin.take())
+  compare('request', sent, origin.take(), isKept)
   const answer = bytesOf(response, '')
   feed(origin, answer, size)
   exchange(left, right, size)
-  compare('response', answer, client.take())
+  compare('response', answer, client.take(), isKept)
 }
 
 function feed(transport: MemoryTransport, bytes: Buffer, size: number): void {
@@ -135,11 +151,19 @@ function feed(transport: MemoryTransport, bytes: Buffer, size: number): void {
   }
 }
 
-function compare(kind: 'request' | 'response', sent: Buffer, received: Buffer): void {
+function compare(kind: 'request' | 'response', sent: Buffer, received: Buffer, isKept: boolean): void {
   const [before] = kind === 'request' ? targetsAsAscii(kind, sent) : readWithLlhttp(kind, sent).messages
   const [after] = kind === 'request' ? targetsAsAscii(kind, received) : readWithLlhttp(kind, received).messages
-  equal(after?.isComplete, true, `${kind}: ${JSON.stringify(received.toString('latin1'))}`)
-  deepEqual(plain(after!), plain(before!), `${kind}: ${JSON.stringify(received.toString('latin1'))}`)
+  const what = `${kind}: ${JSON.stringify(received.toString('latin1'))}`
+  equal(after?.isComplete, true, what)
+  deepEqual(plain(after!, isKept), plain(before!, isKept), what)
+  const reason = reasonOf(sent)
+  if (kind === 'response' && isKept && reason !== '') equal(reasonOf(received), reason, what)
+}
+
+/** llhttp does not tell it. */
+function reasonOf(response: Buffer): string {
+  return response.toString('latin1', 'HTTP/1.1 200 '.length, response.indexOf('\r\n'))
 }
 
 /** llhttp wants ASCII in targets; for both ends the same is put in place of other bytes. */
@@ -151,19 +175,25 @@ function targetsAsAscii(kind: 'request', bytes: Buffer): readonly LlhttpMessage[
 }
 
 /** Fields that each hop makes anew. */
-const OURS = /^(?:transfer-encoding|content-length|host|connection):/
+const OURS = /^(?:transfer-encoding|content-length|host|connection):/i
 
-/** What has to be the same: names in lower case, since two proxies keep their case only where they agreed on it. */
-function plain({ method, target, status, content, fields, trailers }: LlhttpMessage): unknown {
-  const pairs = (list: readonly string[]): string[] => {
-    const out: string[] = []
-    for (let at = 0; at < list.length; at += 2) out.push(`${list[at]!.toLowerCase()}: ${list[at + 1]}`)
-    // RFC 9113 §8.2.3: crumbs of a cookie become one field where HTTP/2 ends.
-    const crumbs = out.filter((line) => line.startsWith('cookie: ')).map((line) => line.slice(8))
-    const others = out.filter((line) => !line.startsWith('cookie: ') && !OURS.test(line))
-    return [...others, `cookie: ${crumbs.join('; ')}`.trim()].sort()
+/** What has to be the same; of two proxies that agreed on nothing names in lower case and in any order. */
+function plain({ method, target, status, content, fields, trailers }: LlhttpMessage, isKept: boolean): unknown {
+  const linesOf = (list: readonly string[]): string[] => {
+    const lines: string[] = []
+    for (let at = 0; at < list.length; at += 2) lines.push(`${list[at]!}: ${list[at + 1]}`)
+    return lines.filter((line) => !OURS.test(line))
   }
-  return { method, target, status, content, fields: pairs(fields), trailers: pairs(trailers) }
+  const linesFor = (list: readonly string[]): string[] => (isKept ? linesOf(list) : joined(linesOf(list)))
+  return { method, target, status, content, fields: linesFor(fields), trailers: linesFor(trailers) }
+}
+
+/** RFC 9113 §8.2.3: crumbs of a cookie become one field where HTTP/2 ends. */
+function joined(lines: readonly string[]): string[] {
+  const lower = lines.map((line) => line.replace(/^[^:]+/, (name) => name.toLowerCase()))
+  const crumbs = lower.filter((line) => line.startsWith('cookie: ')).map((line) => line.slice(8))
+  const others = lower.filter((line) => !line.startsWith('cookie: '))
+  return [...others, `cookie: ${crumbs.join('; ')}`.trim()].sort()
 }
 
 function pass(open: () => ClientStream): RequestListener {

@@ -8,7 +8,7 @@ export interface Http2Config {
   /** SETTINGS_MAX_HEADER_LIST_SIZE: larger heads make the stream malformed. */
   readonly maxHeaderListBytes: number
   /**
-   * The peer is a proxy of the mesh. Names of HTTP/1 fields keep their case if it says the same (wire/http1-names.ts), and
+   * The peer is a proxy of the mesh. How HTTP/1 was written is kept if it says the same (wire/http1-names.ts), and
    * what an application behind it refuses says nothing about this connection.
    */
   readonly isMeshed: boolean

@@ -8,6 +8,7 @@ import { Flag } from '../wire/frame.ts'
 import { Head } from '../wire/head.ts'
 import { HpackDecoder } from '../wire/hpack-decoder.ts'
 import { restoreNames } from '../wire/http1-names.ts'
+import { restoreReason } from '../wire/http1-reason.ts'
 import type { MessageKind } from '../wire/message-check.ts'
 import { refusal } from './error-response.ts'
 import { HTTP2_BOUNDS } from './http2-config.ts'
@@ -253,7 +254,9 @@ export class HeadReceiver {
   #decode(buf: Buffer, start: number, end: number, kind: MessageKind): void {
     if (this.#blocks < BLOCKS_WITH_TABLE && !this.#isTableRefused) this.#weighTable(buf, start, end)
     this.#decoder.decode(received, buf, start, end, kind)
-    if (received.namesRow !== -1 && this.#session.keepsHttp1Names) restoreNames(received)
+    if (!this.#session.keepsHttp1Form) return
+    if (received.namesRow !== -1) restoreNames(received)
+    if (received.reasonRow !== -1) restoreReason(received)
   }
 
   #weighTable(buf: Buffer, start: number, end: number): void {

@@ -188,8 +188,8 @@ export class Http2Sender {
   /** One field block as HEADERS, and CONTINUATION where it is larger than a frame. */
   sendBlock(streamId: number, head: Head, endStream: boolean): void {
     const out = this.#session.transport
-    const { keepsHttp1Names } = this.#session
-    out.ensure(FRAME_HEADER_LENGTH + TABLE_SIZE_BYTES + blockBound(head, keepsHttp1Names))
+    const { keepsHttp1Form } = this.#session
+    out.ensure(FRAME_HEADER_LENGTH + TABLE_SIZE_BYTES + blockBound(head, keepsHttp1Form))
     const frameAt = out.at
     out.at += FRAME_HEADER_LENGTH
     // A table size of zero is said once, before the first block (RFC 7541 §4.2): then forwarded literals "with incremental
@@ -198,7 +198,7 @@ export class Http2Sender {
       this.#hasSentBlock = true
       writeTableSizeZero(out)
     }
-    writeHpackBlock(out, head, keepsHttp1Names)
+    writeHpackBlock(out, head, keepsHttp1Form)
     const blockAt = frameAt + FRAME_HEADER_LENGTH
     const length = out.at - blockAt
     const flags = endStream ? Flag.endStream : 0

@@ -52,8 +52,8 @@ export class Http2Session {
   /** SETTINGS we sent, and which of them gave up the peer's HPACK table; 0 while none has. */
   settingsSent = 0
   noTableSettings = 0
-  /** Both sides said that they restore the names of HTTP/1 fields. */
-  keepsHttp1Names = false
+  /** Both sides said that they restore how HTTP/1 was written: names, Cookie lines, reason phrases. */
+  keepsHttp1Form = false
   /** No new streams: ours when we are a client, and a server says so by GOAWAY. */
   isDraining = false
   isClosed = false

@@ -1,7 +1,7 @@
 /** SETTINGS of both sides (RFC 9113 §6.5): what we announce, and what the peer's change here. */
 import { u16, u32 } from '../wire/bytes.ts'
 import { ConnectionError, ErrorCode } from '../wire/connection-error.ts'
-import { CLIENT_PREFACE, Setting } from '../wire/frame.ts'
+import { CLIENT_PREFACE, RESTORES_HTTP1, Setting } from '../wire/frame.ts'
 import { writeSettings, writeSettingsAck } from '../wire/frame-writer.ts'
 import { HTTP2_BOUNDS } from './http2-config.ts'
 import type { Http2Session } from './http2-session.ts'
@@ -24,7 +24,7 @@ export function announceSettings(session: Http2Session): void {
     [Setting.initialWindowSize, config.initialStreamWindowBytes],
     [Setting.maxHeaderListSize, config.maxHeaderListBytes],
   ]
-  if (config.isMeshed) settings.push([Setting.http1Names, 1])
+  if (config.isMeshed) settings.push([Setting.http1Form, RESTORES_HTTP1])
   if (isServer && owner.takesConnect?.() === true) {
     session.takesConnect = true
     settings.push([Setting.enableConnectProtocol, 1])
@@ -92,8 +92,8 @@ function applySetting(session: Http2Session, setting: number, value: number): vo
       // Only a server's counts, and it cannot be taken back (RFC 8441 §3).
       if (!session.isServer && value === 1) session.takesConnect = true
       return
-    case Setting.http1Names:
-      session.keepsHttp1Names = session.config.isMeshed && value === 1
+    case Setting.http1Form:
+      session.keepsHttp1Form = session.config.isMeshed && value === RESTORES_HTTP1
       return
     default:
       // The table size needs no action: this encoder never uses the dynamic table. Unknown settings are ignored.

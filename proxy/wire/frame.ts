@@ -34,9 +34,12 @@ export const Setting = {
   maxFrameSize: 5,
   maxHeaderListSize: 6,
   enableConnectProtocol: 8,
-  /** 1: this side restores names of HTTP/1 fields from `weft-names` (wire/http1-names.ts). */
-  http1Names: 0xf457,
+  /** `RESTORES_HTTP1`: this side restores how HTTP/1 was written (wire/http1-names.ts, wire/http1-reason.ts). */
+  http1Form: 0xf457,
 } as const
+
+/** The value of `Setting.http1Form` for names, Cookie lines and reason phrases; another one is another agreement. */
+export const RESTORES_HTTP1 = 2
 
 /** What a client sends before its first frame (RFC 9113 §3.4). */
 export const CLIENT_PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1')

@@ -35,6 +35,8 @@ export const FLAG = {
   titleName: 8,
   /** The name leaves over HTTP/1 as its bytes are, also where a token stands for it. */
   casedName: 16,
+  /** A Cookie that was a line of its own in HTTP/1 and leaves so; see http1-names.ts. */
+  ownLine: 32,
 } as const
 
 export const Encoding = { none: 0, http1: 1, hpack: 2 } as const
@@ -71,7 +73,7 @@ export class Head {
   /** HTTP/1 requests: the request target as it came. */
   targetStart = 0
   targetEnd = 0
-  /** HTTP/1 responses: the reason phrase's range in `bytes`. */
+  /** Responses that are HTTP/1, or came as such from a proxy that says so: the reason phrase's range in `bytes`. */
   reasonStart = 0
   reasonEnd = 0
   /**
@@ -91,6 +93,8 @@ export class Head {
   isExtendedConnect = false
   /** HTTP/2: the row of the field that tells how HTTP/1 wrote the names in front of it, -1 when there is none. */
   namesRow = -1
+  /** HTTP/2: the row of the field with the reason phrase of HTTP/1, -1 when there is none. */
+  reasonRow = -1
   /** HTTP/2: why the message must be refused (RFC 9113 §8.1.1); `undefined` when it is well-formed. */
   malformed: string | undefined = undefined
   /** HTTP/2: `malformed` because of its size alone; its fields were not kept. */
@@ -117,6 +121,7 @@ export class Head {
     this.upgradeEnd = 0
     this.isExtendedConnect = false
     this.namesRow = -1
+    this.reasonRow = -1
     this.malformed = undefined
     this.isTooLarge = false
   }
@@ -311,6 +316,7 @@ export class Head {
     this.upgradeEnd = other.upgradeEnd
     this.isExtendedConnect = other.isExtendedConnect
     this.namesRow = other.namesRow
+    this.reasonRow = other.reasonRow
     this.malformed = other.malformed
     this.isTooLarge = other.isTooLarge
   }

@@ -9,12 +9,14 @@
 import { copyBytes } from './bytes.ts'
 import { Encoding, FIELD, FIELD_STRIDE, FLAG, type Head } from './head.ts'
 import { STATIC_NAME_INDEX, STATIC_VALUE_COUNT, STATIC_VALUES } from './hpack-static.ts'
-import { describeNames, NAME_ITEM_OVERHEAD_BYTES, names } from './http1-names.ts'
+import { describeNames, NAME_ITEM_OVERHEAD_BYTES, NAMES_OVERHEAD_BYTES, names } from './http1-names.ts'
+import { MAX_REASON_BYTES, reason, takeReason } from './http1-reason.ts'
 import type { Output } from './output.ts'
 import { OTHER, TOKEN_NAME_BYTES, TOKEN_NAME_LENGTHS, token } from './tokens.ts'
 
 const STATUS = token(':status')
 const NAMES = token('weft-names')
+const REASON = token('weft-reason')
 const HUFFMAN_BIT = 0x80
 const INDEXED = 0x80
 const NEVER_INDEXED = 0x10
@@ -28,8 +30,8 @@ export function writeTableSizeZero(out: Output): void {
   out.buf[out.at++] = 0x20
 }
 
-/** An upper bound of the block's bytes; `keepsNames` as in `writeHpackBlock`. */
-export function blockBound(head: Head, keepsNames = false): number {
+/** An upper bound of the block's bytes; `keepsForm` as in `writeHpackBlock`. */
+export function blockBound(head: Head, keepsForm = false): number {
   const { fields, count } = head
   let bound = STATUS_BOUND_BYTES
   let nameBytes = 0
@@ -42,21 +44,23 @@ export function blockBound(head: Head, keepsNames = false): number {
     const asItCame = fields[row + 7]! - fields[row + 6]!
     if (asItCame > 0) bound += asItCame
   }
-  return bound + nameBytes + (keepsNames ? namesBound(count, nameBytes) : 0)
+  return bound + nameBytes + (keepsForm ? formBound(count, nameBytes) : 0)
 }
 
 /**
  * Writes every field of `head` that was not dropped. Fields HTTP/2 does not have were dropped by the caller.
  *
- * @param keepsNames tells the peer how HTTP/1 wrote the names; only for a peer that restores them (`http1-names.ts`)
+ * @param keepsForm tells the peer how HTTP/1 wrote the message, beyond what HTTP/2 has; only for a peer that restores it
+ *   (`http1-names.ts`, `http1-reason.ts`)
  */
-export function writeHpackBlock(out: Output, head: Head, keepsNames = false): void {
+export function writeHpackBlock(out: Output, head: Head, keepsForm = false): void {
   let namesRow = -1
-  if (keepsNames && head.encoding === Encoding.http1) {
+  const isHttp1Kept = keepsForm && head.encoding === Encoding.http1
+  if (isHttp1Kept) {
     describeNames(head)
     namesRow = names.lastRow
   }
-  out.ensure(blockBound(head, keepsNames))
+  out.ensure(blockBound(head, keepsForm))
   const { bytes, fields, count } = head
   const buf = out.buf
   const isHpack = head.encoding === Encoding.hpack
@@ -79,10 +83,12 @@ export function writeHpackBlock(out: Output, head: Head, keepsNames = false): vo
       runStart = 0
       runEnd = 0
       at = putField(buf, at, bytes, fields, row)
-      if (row === namesRow) at = putNames(buf, at)
+      if (row === namesRow) at = putInternal(buf, at, NAMES, names.text, 0, names.length)
     }
   }
   if (runStart < runEnd) at = copyBytes(bytes, runStart, runEnd, buf, at)
+  if (isHttp1Kept && head.status !== 0 && takeReason(head))
+    at = putInternal(buf, at, REASON, bytes, reason.start, reason.end)
   out.at = at
 }
 
@@ -107,16 +113,25 @@ function putField(buf: Uint8Array, at: number, bytes: Uint8Array, fields: Int32A
   return copyBytes(bytes, valueStart, valueEnd, buf, at)
 }
 
-/** An upper bound of the field that tells of `count` names of `nameBytes` in all. */
-function namesBound(count: number, nameBytes: number): number {
-  return TOKEN_NAME_LENGTHS[NAMES]! + FIELD_BOUND_BYTES + count * NAME_ITEM_OVERHEAD_BYTES + nameBytes
+/** An upper bound of the fields that tell how HTTP/1 wrote `count` fields with names of `nameBytes` in all. */
+function formBound(count: number, nameBytes: number): number {
+  const ofNames = TOKEN_NAME_LENGTHS[NAMES]! + NAMES_OVERHEAD_BYTES + count * NAME_ITEM_OVERHEAD_BYTES + nameBytes
+  return ofNames + TOKEN_NAME_LENGTHS[REASON]! + MAX_REASON_BYTES + 2 * FIELD_BOUND_BYTES
 }
 
-function putNames(buf: Uint8Array, at: number): number {
+/** A field for the peer's proxy alone, never coded. */
+function putInternal(
+  buf: Uint8Array,
+  at: number,
+  known: number,
+  value: Uint8Array,
+  start: number,
+  end: number,
+): number {
   at = putInteger(buf, at, 0, 0x0f, 0)
-  at = putName(buf, at, NAMES, buf, 0, 0)
-  at = putInteger(buf, at, 0, 0x7f, names.length)
-  return copyBytes(names.text, 0, names.length, buf, at)
+  at = putName(buf, at, known, buf, 0, 0)
+  at = putInteger(buf, at, 0, 0x7f, end - start)
+  return copyBytes(value, start, end, buf, at)
 }
 
 /** Index of the static entry with this name and value, 0 when there is none. */

@@ -25,7 +25,7 @@ RULES1[token('content-length')] = Rule1.contentLength
 RULES1[token('transfer-encoding')] = Rule1.transferEncoding
 RULES1[token('connection')] = Rule1.connection
 RULES1[token('upgrade')] = Rule1.upgrade
-RULES1[token('weft-names')] = Rule1.internal
+for (const name of ['weft-names', 'weft-reason'] as const) RULES1[token(name)] = Rule1.internal
 
 const CONTENT_LENGTH = token('content-length')
 const TRANSFER_ENCODING = token('transfer-encoding')

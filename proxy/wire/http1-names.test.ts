@@ -67,6 +67,10 @@ test('names of HTTP/1 fields over HTTP/2', async (t) => {
       lines: ['host: a', ...Array.from({ length: 200 }, (_, i) => `x-A${i}: b`)],
       names: undefined,
     },
+    { name: 'one Cookie', lines: ['host: a', 'cookie: b=1; c=2'], names: undefined },
+    { name: 'several Cookies', lines: ['host: a', 'cookie: b=1', 'x-own: 1', 'cookie: c=2'], names: 'c' },
+    { name: 'several in Title-Case', lines: ['Host: a', 'Cookie: b=1', 'Cookie: b=1', 'Cookie: '], names: 'cT' },
+    { name: 'several in some of each', lines: ['Host: a', 'COOKIE: b=1', 'cookie: c=2'], names: 'ctmfc.l' },
   ]
   for (const { name, lines, names } of cases) {
     const result = carried(request(lines))
@@ -85,6 +89,20 @@ test('names beside fields that were added and dropped', async (t) => {
   const title = request(['Host: a', 'X-Own: 2'])
   title.add('l5d-client-id', 'web')
   t.same(carried(title).lines, ['Host: a', 'X-Own: 2', 'l5d-client-id: web'], 'the last ones are no part of T')
+})
+
+test('cookies that HTTP/2 has split become one line', async (t) => {
+  const head = request(['host: a', 'cookie: b=1', 'cookie: c=2'])
+  t.same(carried(head, '').lines, ['host: a', 'cookie: b=1; c=2'], 'who says nothing of lines means one')
+  t.same(carried(head, 'x').lines, ['host: a', 'cookie: b=1; c=2'], 'nor is it believed where it does not fit')
+  t.same(carried(head, 'cttttt').lines, ['host: a', 'cookie: b=1; c=2'])
+  t.same(carried(head, 'cc').lines, ['host: a', 'cookie: b=1; c=2'])
+  t.same(carried(head, 'c').lines, ['host: a', 'cookie: b=1', 'cookie: c=2'])
+
+  const added = request(['host: a', 'cookie: b=1', 'cookie: c=2'])
+  added.add('cookie', 'd=3')
+  added.add('cookie', 'e=4')
+  t.same(carried(added).lines.slice(1), ['cookie: b=1', 'cookie: c=2', 'cookie: d=3; e=4'], 'what was added is none')
 })
 
 test('what a peer says of names is not believed where it does not fit', async (t) => {

@@ -7,13 +7,18 @@
  *   T           all of them are in Title-Case, as most clients write them
  *   t l m80.    one item per field: Title-Case, lower case, or a mask of its upper-case letters in hexadecimal, four
  *               characters a digit, the first one in the highest bit; fields without an item are in lower case
+ *   c           in front of either, or alone: each Cookie is a line of its own, where HTTP/1 would otherwise get one line of
+ *               what HTTP/2 may split (RFC 9113 §8.2.3)
  *
  * Without the field all names are in lower case. It can only choose the case of letters, so a name never becomes another
- * one; a value that does not fit its fields changes nothing at all.
+ * one, and whether cookies stand in one line; a value that does not fit its fields changes nothing at all.
  */
 import { FIELD, FIELD_STRIDE, FLAG, type Head } from './head.ts'
-import { OTHER, TOKEN_NAME_BYTES, TOKEN_NAME_LENGTHS, TOKEN_NAMES } from './tokens.ts'
+import { OTHER, TOKEN_NAME_BYTES, TOKEN_NAME_LENGTHS, TOKEN_NAMES, token } from './tokens.ts'
 
+const COOKIE = token('cookie')
+
+const COOKIE_LINES = 0x63
 const ALL_TITLE = 0x54
 const TITLE = 0x74
 const LOWER = 0x6c
@@ -25,6 +30,8 @@ const CASE_BIT = 0x20
 const PER_DIGIT = 4
 /** An item takes no more than its name and this: `m`, the dot, and a digit begun. */
 export const NAME_ITEM_OVERHEAD_BYTES = 3
+/** And all of them this: `c`. */
+export const NAMES_OVERHEAD_BYTES = 1
 
 /** By token, so that known names need not be built letter by letter. */
 export const TITLE_NAME_BYTES: readonly Buffer[] = TOKEN_NAME_BYTES.map((name) => {
@@ -42,7 +49,7 @@ export const names = { text: Buffer.allocUnsafeSlow(256), length: 0, lastRow: -1
 
 /**
  * Puts the value for a head that came as HTTP/1 into `names`: `lastRow` is the row offset behind whose field `weft-names`
- * belongs, -1 when all names are in lower case and nothing needs to be said.
+ * belongs, -1 when all names are in lower case, no more than one is Cookie, and nothing needs to be said.
  */
 export function describeNames(head: Head): void {
   const { bytes, fields, count } = head
@@ -51,6 +58,7 @@ export function describeNames(head: Head): void {
   let common: number = NameCase.both
   let nameBytes = 0
   let told = 0
+  let cookies = 0
   for (let row = 0, last = count * FIELD_STRIDE; row < last; row += FIELD_STRIDE) {
     // What was added here is in lower case and stands behind what came.
     if (fields[row + FIELD.encodedStart]! < 0 || (fields[row + FIELD.flags]! & FLAG.dropped) !== 0) continue
@@ -59,23 +67,31 @@ export function describeNames(head: Head): void {
     common &= caseOf(bytes, start, end)
     nameBytes += end - start
     told++
+    if (fields[row] === COOKIE) cookies++
     lastRow = row
   }
-  if (lastRow === -1 || (common & NameCase.lower) !== 0) return
+  const isLower = (common & NameCase.lower) !== 0
+  if (lastRow === -1 || (isLower && cookies < 2)) return
   names.lastRow = lastRow
+  names.length = 0
+  if (cookies > 1) names.text[names.length++] = COOKIE_LINES
+  if (isLower) return
   if (common === NameCase.title) {
-    names.text[0] = ALL_TITLE
-    names.length = 1
+    names.text[names.length++] = ALL_TITLE
     return
   }
-  const bound = told * NAME_ITEM_OVERHEAD_BYTES + nameBytes
-  if (names.text.length < bound) names.text = Buffer.allocUnsafeSlow(bound * 2)
+  const bound = NAMES_OVERHEAD_BYTES + told * NAME_ITEM_OVERHEAD_BYTES + nameBytes
+  if (names.text.length < bound) {
+    const first = names.text[0]!
+    names.text = Buffer.allocUnsafeSlow(bound * 2)
+    names.text[0] = first
+  }
   putItems(head, lastRow)
 }
 
 function putItems({ bytes, fields }: Head, lastRow: number): void {
   const { text } = names
-  let at = 0
+  let at = names.length
   for (let row = 0; row <= lastRow; row += FIELD_STRIDE) {
     if ((fields[row + FIELD.flags]! & FLAG.dropped) !== 0 || IS_PSEUDO[fields[row]!] === 1) continue
     if (fields[row + FIELD.encodedStart]! < 0) {
@@ -128,14 +144,20 @@ KINDS[DASH] = KIND.dash
 export function restoreNames(head: Head): void {
   const { bytes, fields, namesRow } = head
   const at = namesRow * FIELD_STRIDE
-  const start = fields[at + FIELD.valueStart]!
+  const valueStart = fields[at + FIELD.valueStart]!
   const end = fields[at + FIELD.valueEnd]!
   // The value is never coded by those who write it.
   if ((fields[at + FIELD.flags]! & FLAG.huffmanValue) !== 0) return
+  const hasCookieLines = valueStart < end && bytes[valueStart] === COOKIE_LINES
+  const start = hasCookieLines ? valueStart + 1 : valueStart
   if (end - start === 1 && bytes[start] === ALL_TITLE) {
     for (let row = 0; row < at; row += FIELD_STRIDE)
       if (IS_PSEUDO[fields[row]!] === 0) fields[row + FIELD.flags]! |= FLAG.titleName
   } else if (readItems(head, start, end, false)) readItems(head, start, end, true)
+  else return
+  if (!hasCookieLines) return
+  for (let row = 0; row < at; row += FIELD_STRIDE)
+    if (fields[row] === COOKIE) fields[row + FIELD.flags]! |= FLAG.ownLine
 }
 
 /** Goes through the items in `bytes[start, end)`; false where they do not fit the fields. Changes names when `applies`. */

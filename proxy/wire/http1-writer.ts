@@ -79,7 +79,7 @@ export function writeRequestHead(out: Output, head: Head, options: Http1HeadOpti
   out.at = putFields(buf, at, head, options)
 }
 
-/** Writes a response head; the reason is the one that came over HTTP/1, else the standard one. */
+/** Writes a response head; the reason is the one that HTTP/1 said, else the standard one. */
 export function writeResponseHead(out: Output, head: Head, options: Http1HeadOptions): void {
   out.ensure(headBound(head))
   const { buf } = out
@@ -157,7 +157,7 @@ function putLines(buf: Uint8Array, at: number, head: Head, skip: number): number
       runEnd = fields[row + FIELD.encodedEnd]!
       continue
     }
-    if (known === COOKIE && !isHttp1) {
+    if (known === COOKIE && !isHttp1 && (fields[row + FIELD.flags]! & FLAG.ownLine) === 0) {
       if (!hasCookie) at = putCookies(buf, at, head, row)
       hasCookie = true
       continue
@@ -177,7 +177,7 @@ function putCookies(buf: Uint8Array, at: number, head: Head, first: number): num
   const { fields, count } = head
   at = putName(buf, at, head, first)
   for (let row = first; row < count * FIELD_STRIDE; row += FIELD_STRIDE) {
-    if (fields[row] !== COOKIE || (fields[row + FIELD.flags]! & FLAG.dropped) !== 0) continue
+    if (fields[row] !== COOKIE || (fields[row + FIELD.flags]! & (FLAG.dropped | FLAG.ownLine)) !== 0) continue
     if (row !== first) {
       buf[at++] = 0x3b
       buf[at++] = 0x20

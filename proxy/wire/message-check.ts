@@ -21,8 +21,17 @@ const TE = token('te')
 const CONTENT_LENGTH = token('content-length')
 const HOST = token('host')
 const NAMES = token('weft-names')
+const REASON = token('weft-reason')
 
-export const Rule = { none: 0, pseudo: 1, connectionSpecific: 2, te: 3, contentLength: 4, names: 5, host: 6 } as const
+export const Rule = {
+  none: 0,
+  pseudo: 1,
+  connectionSpecific: 2,
+  te: 3,
+  contentLength: 4,
+  internal: 5,
+  host: 6,
+} as const
 /** `Rule` by token. */
 export const RULES = new Uint8Array(TOKEN_NAMES.length)
 for (const known of [METHOD, SCHEME, AUTHORITY, PATH, STATUS, PROTOCOL]) RULES[known] = Rule.pseudo
@@ -32,7 +41,8 @@ for (const name of ['connection', 'keep-alive', 'proxy-connection', 'transfer-en
 RULES[TE] = Rule.te
 RULES[CONTENT_LENGTH] = Rule.contentLength
 RULES[HOST] = Rule.host
-RULES[NAMES] = Rule.names
+RULES[NAMES] = Rule.internal
+RULES[REASON] = Rule.internal
 
 /** Bits of pseudo-fields: tokens of pseudo-fields are small enough to be bit numbers. */
 const bit = (known: number) => 1 << known
@@ -77,10 +87,11 @@ export class MessageCheck {
   regular(head: Head, index: number): string | undefined {
     const known = head.tokenAt(index)
     if (RULES[known] === Rule.connectionSpecific) return `${TOKEN_NAMES[known]} does not exist in HTTP/2`
-    if (known === NAMES) {
+    if (RULES[known] === Rule.internal) {
       // Ours alone: whoever sent it, nobody behind this proxy sees it.
       head.dropAt(index)
-      if (head.namesRow === -1) head.namesRow = index
+      if (known === NAMES && head.namesRow === -1) head.namesRow = index
+      if (known === REASON && this.#kind === 'response' && head.reasonRow === -1) head.reasonRow = index
       return undefined
     }
     const end = this.#decode(head, index)

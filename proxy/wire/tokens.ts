@@ -90,8 +90,9 @@ const NAMES = [
   'l5d-retry-grpc',
   'l5d-retry-limit',
   'l5d-retry-timeout',
-  // Between two Weft proxies, see http1-names.ts.
+  // Between two Weft proxies, see http1-names.ts and http1-reason.ts.
   'weft-names',
+  'weft-reason',
   // Tracing and logs.
   'traceparent',
   'tracestate',

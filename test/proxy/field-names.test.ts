@@ -12,6 +12,21 @@ const REQUESTS = [
     lines: ['hOST: web.shop', 'x-OWN: 1', 'DNT: 1', 'sec-fetch-mode: cors', 'X-B3-TraceId: 9', 'x-own: 2'],
   },
 ]
+const COOKIES = [
+  {
+    name: 'several Cookie lines',
+    lines: ['Host: web.shop', 'Cookie: a=1; b=2', 'X-Own: 1', 'Cookie: c=3', 'Cookie: a=1'],
+  },
+  { name: 'several Cookie lines in lower case', lines: ['host: web.shop', 'cookie: a=1', 'cookie: b=2'] },
+  { name: 'one Cookie line', lines: ['Host: web.shop', 'Cookie: a=1; b=2'] },
+]
+const STATUS_LINES = [
+  'HTTP/1.1 200 Fine by me',
+  'HTTP/1.1 200 OK',
+  'HTTP/1.1 413 Payload Too Large',
+  'HTTP/1.1 499 Client Closed Request',
+  'HTTP/1.1 500 java.lang.NullPointerException: \xe9\tat a.b(C.java:1)',
+]
 const ANSWERS = [
   ['Content-Length: 0', 'ETag: "a"', 'Server: b', 'WWW-Authenticate: Basic', 'X-Own: 1'],
   ['server: b', 'content-length: 0', 'x-own: 1'],
@@ -51,6 +66,28 @@ for (const isMeshed of [false, true]) {
     t.same(fieldLines(leaked), ['x-own: 1', 'content-length: 0'], 'nor answer')
   })
 
+  test(`Cookie lines and reason phrases stay as they are, ${isMeshed ? 'meshed' : 'unmeshed'}`, async (t) => {
+    let statusLine = ''
+    const app = await startRaw(() => `${statusLine}\r\nContent-Length: 0\r\n\r\n`)
+    const pair = await startPair({ appPorts: [app.port], isMeshed })
+    t.teardown(() => {
+      pair.close()
+      app.close()
+    })
+    for (statusLine of STATUS_LINES) {
+      for (const { name, lines } of COOKIES) {
+        const reply = await ask(pair.port, `GET / HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n`)
+        const arrived = fieldLines(app.received.join('')).filter((line) => !line.startsWith('l5d-'))
+        app.received.fill('')
+        t.same(arrived, lines, `${name}: as they were`)
+        t.equal(reply.split('\r\n')[0], statusLine, 'and so is the answer')
+        t.notMatch(reply, /weft-/i)
+      }
+    }
+    statusLine = 'HTTP/1.1 200 OK\r\nWeft-Reason: Gone'
+    t.match(await ask(pair.port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'), /^HTTP\/1\.1 200 OK\r\nContent-Length: 0\r\n/)
+  })
+
   test(`trailers and informational answers keep their names, ${isMeshed ? 'meshed' : 'unmeshed'}`, async (t) => {
     const app = await startRaw(
       () =>
@@ -77,7 +114,7 @@ test('an application that speaks HTTP/2 sees nothing of it', async (t) => {
   const seen: string[] = []
   const app = await startHttp2((stream, headers) => {
     seen.push(...Object.keys(headers))
-    stream.respond({ ':status': 200, 'weft-names': 'T' })
+    stream.respond({ ':status': 200, 'weft-names': 'T', 'weft-reason': 'Fine' })
     stream.end()
   })
   const pair = await startPair({ appPorts: [app.port] })
@@ -91,11 +128,14 @@ test('an application that speaks HTTP/2 sees nothing of it', async (t) => {
   const answered = await new Promise<object>((resolve) => stream.on('response', resolve))
   t.ok(seen.includes('x-own'))
   t.notOk(seen.includes('weft-names'))
-  t.notOk('weft-names' in answered)
+  t.same(
+    Object.keys(answered).filter((name) => name.startsWith('weft-')),
+    [],
+  )
 })
 
-test('a meshed client that says nothing of names is not told any, and is not believed', async (t) => {
-  const app = await startRaw(() => 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-Own: 1\r\n\r\n')
+test('a meshed client that did not agree on it is not told how HTTP/1 was written, and is not believed', async (t) => {
+  const app = await startRaw(() => 'HTTP/1.1 200 Fine\r\nContent-Length: 0\r\nX-Own: 1\r\n\r\n')
   const pair = await startPair({ appPorts: [app.port] })
   const client = await connectHttp2(await pair.openInbound(app.port))
   t.teardown(() => {
@@ -103,9 +143,14 @@ test('a meshed client that says nothing of names is not told any, and is not bel
     pair.close()
     app.close()
   })
-  const stream = client.request({ ':path': '/', 'l5d-orig-proto': 'HTTP/1.1', 'weft-names': 'T', 'x-own': '1' })
+  const own = { 'weft-names': 'cT', 'weft-reason': 'Fine', 'x-own': '1', cookie: ['a=1', 'b=2'] }
+  const stream = client.request({ ':path': '/', 'l5d-orig-proto': 'HTTP/1.1', ...own })
   const answered = await new Promise<object>((resolve) => stream.on('response', resolve))
   t.match(app.received.join(''), /\r\nx-own: 1\r\n/)
-  t.notMatch(app.received.join('').toLowerCase(), /weft-names/)
-  t.notOk('weft-names' in answered)
+  t.match(app.received.join(''), /\r\ncookie: a=1; b=2\r\n/)
+  t.notMatch(app.received.join('').toLowerCase(), /weft-/)
+  t.same(
+    Object.keys(answered).filter((name) => name.startsWith('weft-')),
+    [],
+  )
 })
