@@ -11,7 +11,7 @@ export const SMALL_CHUNK_BYTES = 8_192
 export const LARGE_CHUNK_BYTES = 65_536
 
 /** Chunks kept for reuse, 1 MiB of each size; more are left to the garbage collector. */
-const MAX_SMALL = 128
+export const MAX_SMALL = 128
 const MAX_LARGE = 16
 
 const small: Buffer[] = []

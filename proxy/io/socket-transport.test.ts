@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { test } from 'tap'
+import { held, MAX_SMALL, SMALL_CHUNK_BYTES } from '../http/chunk-pool.ts'
 import { SocketTransport } from './socket-transport.ts'
 import { joined, readAll, write } from './test-sockets.ts'
 
@@ -80,4 +81,28 @@ test('a transport over a socket', async (t) => {
     t.equal(bytes, 1_000_000)
     close()
   })
+})
+
+test('connections that are answered in one turn do not each hold a chunk until its end', async (t) => {
+  const count = 3 * MAX_SMALL
+  const pairs = await Promise.all(Array.from({ length: count }, transportToClient))
+  let most = 0
+  for (const { transport } of pairs) {
+    transport.handler = {
+      onBytes: () => {
+        write(transport, Buffer.from('answer'))
+        most = Math.max(most, held.bytes)
+      },
+      onEnd() {},
+      onDrain() {},
+      onClose() {},
+    }
+  }
+  const answers = pairs.map(({ client }) => once(client, 'data'))
+  const before = held.bytes
+  for (const { client } of pairs) client.write('question')
+  t.same(new Set((await Promise.all(answers)).map(String)), new Set(['answer']))
+  t.ok(most > before + SMALL_CHUNK_BYTES, 'several in one turn')
+  t.ok(most <= before + MAX_SMALL * SMALL_CHUNK_BYTES, `${most} bytes for ${count} connections`)
+  for (const { close } of pairs) close()
 })
