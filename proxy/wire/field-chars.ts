@@ -117,7 +117,7 @@ export function isFieldValue(buf: Uint8Array, start: number, end: number): boole
 }
 
 /** Largest content-length that is counted exactly. */
-const MAX_LENGTH_DIGITS = 15
+export const MAX_LENGTH_DIGITS = 15
 
 /** 1*DIGIT as a number, -1 when it is something else or too large to count. */
 export function parseDigits(buf: Uint8Array, start: number, end: number): number {

@@ -4,7 +4,7 @@
  * Two readers that disagree where a message ends let an attacker hide a second one in it. So whatever could be read in
  * two ways is refused: both length and coding, two lengths, a list of lengths, a coding that is not exactly `chunked`.
  */
-import { isAuthority, parseDigits } from './field-chars.ts'
+import { isAuthority, MAX_LENGTH_DIGITS, parseDigits } from './field-chars.ts'
 import { Framing, type Head, Version } from './head.ts'
 import { Http1Error } from './http1-error.ts'
 import { TOKEN_NAMES, token } from './tokens.ts'
@@ -87,6 +87,10 @@ export class FramingNotes {
         return
       case Rule1.contentLength: {
         const length = parseDigits(buf, start, end)
+        if (length < 0 && end - start > MAX_LENGTH_DIGITS)
+          throw this.#error(
+            `Content-Length has more than ${MAX_LENGTH_DIGITS} digits, which is not counted here (RFC 9110 §8.6)`,
+          )
         if (length < 0) throw this.#error('Content-Length is not a number (RFC 9112 §6.3)')
         if (this.#contentLength !== NONE) {
           if (this.#contentLength !== length) throw this.#error('two Content-Length fields that differ (RFC 9112 §6.3)')

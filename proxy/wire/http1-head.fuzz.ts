@@ -241,6 +241,7 @@ const STRICTER_WEFT: readonly { readonly why: string; readonly kind?: Input['kin
     sentence:
       /^(Transfer-Encoding is not chunked|a second Transfer-Encoding|Transfer-Encoding in HTTP\/1\.0|a transfer coding other)/,
   },
+  { why: 'RFC 9110 §8.6: a length that is not counted exactly', sentence: /^Content-Length has more than 15 digits/ },
   { why: 'RFC 9110 §15: a status is 100 or more', sentence: /^the status is not three digits/ },
   { why: 'RFC 9112 §4: no control characters in a reason phrase', sentence: /^the status line does not end/ },
   {
@@ -340,7 +341,8 @@ function meaning(head: Head): unknown[] {
   return [
     head.framing,
     head.contentLength,
-    head.isKeepAlive,
+    // An upgrade is the last request of its connection either way: the writer says no `close` beside it.
+    head.isKeepAlive || head.isUpgrade,
     head.isUpgrade,
     head.version,
     head.status,
