@@ -223,11 +223,6 @@ export const KINDS: { readonly [K in Kind]: KindDefinition<K> } = {
 
 /** Kinds that are read and checked but that nothing enforces yet: objects of them are refused, never ignored. */
 export const NOT_ENFORCED: ReadonlySet<Kind> = new Set<Kind>([
-  'Server',
-  'ServerAuthorization',
-  'AuthorizationPolicy',
-  'MeshTLSAuthentication',
-  'NetworkAuthentication',
   'HTTPLocalRateLimitPolicy',
   'EgressNetwork',
   'HTTPRoute',
@@ -236,7 +231,6 @@ export const NOT_ENFORCED: ReadonlySet<Kind> = new Set<Kind>([
   'TLSRoute',
   'TCPRoute',
   'ReferenceGrant',
-  'ExternalWorkload',
 ])
 
 export function isKind(name: string): name is Kind {

@@ -13,7 +13,7 @@ import {
   parseAllDocuments,
 } from 'yaml'
 import { describe, formatPath, isMap, type Path, type Report } from './check.ts'
-import { isPolicyKind, KINDS, kindOf, NOT_ENFORCED, nameOf, type Resource } from './kinds.ts'
+import { isPolicyKind, KINDS, type Kind, kindOf, NOT_ENFORCED, nameOf, type Resource } from './kinds.ts'
 
 export interface Problem {
   readonly file: string
@@ -141,6 +141,17 @@ export function checkObject(value: unknown, report: Report, options: ParseOption
       `${known} is not enforced by this version; remove it, so that nobody relies on it`,
     )
   }
+  return checkKind(known, value, report, options)
+}
+
+/** The same of a kind that is known already, whether or not it is enforced. */
+export function checkKind(
+  known: Kind,
+  value: Readonly<Record<string, unknown>>,
+  report: Report,
+  options: ParseOptions = {},
+): Resource | undefined {
+  const { apiVersion } = value
   const definition = KINDS[known]
   if (typeof apiVersion !== 'string' || !definition.apiVersions.includes(apiVersion)) {
     const found = apiVersion === undefined ? 'is missing' : `is ${describe(apiVersion)}`

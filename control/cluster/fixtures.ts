@@ -1,8 +1,10 @@
 /** Small clusters for tests: objects with the fields that discovery reads, through the same checks as real ones. */
 
 import { type DescMessage, type MessageShape, toJson } from '@bufbuild/protobuf'
-import type { Resource } from '../../api/resources/kinds.ts'
-import { formatProblem, parseManifests } from '../../api/resources/manifests.ts'
+import { parseAllDocuments } from 'yaml'
+import { formatPath } from '../../api/resources/check.ts'
+import { kindOf, type Resource } from '../../api/resources/kinds.ts'
+import { checkKind, formatProblem, parseManifests } from '../../api/resources/manifests.ts'
 import { MemoryStore } from '../resources/store.ts'
 
 export interface PodFixture {
@@ -131,6 +133,22 @@ export function resource(value: object): Resource {
   const { objects, problems } = parseManifests(JSON.stringify(value), 'fixture')
   if (problems.length > 0) throw new Error(problems.map(formatProblem).join('; '))
   return objects[0]!
+}
+
+/** Objects of a manifest in YAML, also of kinds that are not enforced yet. */
+export function manifest(yaml: string): readonly Resource[] {
+  return [...parseAllDocuments(yaml)].flatMap((document) => {
+    if (document.errors.length > 0) throw new Error(document.errors.join('; '))
+    const value = document.toJS()
+    if (value === null) return []
+    const problems: string[] = []
+    const object = checkKind(kindOf(value)!, value, {
+      problem: (path, message) => problems.push(`${formatPath(path)}: ${message}`),
+      note: () => undefined,
+    })
+    if (object === undefined) throw new Error(problems.join('; '))
+    return object
+  })
 }
 
 /** A message as JSON, for comparisons. */

@@ -2,10 +2,14 @@
 
 import { parseSocketAddress } from '../../api/ip.ts'
 import { hasPort, parsePortSet } from '../../api/port-set.ts'
+import type { ExternalWorkload } from '../../api/resources/external-workload.ts'
 import type { Pod } from '../../api/resources/pod.ts'
 import type { Service, ServicePort } from '../../api/resources/service.ts'
 import { AppProtocol, ContainerName, DEFAULT_SKIP_PORTS, ProxyConfig } from '../../api/vocabulary.ts'
 import { allContainers, type Cluster } from './cluster.ts'
+
+/** What runs a proxy beside its application. */
+export type Workload = Pod | ExternalWorkload
 
 export type ServiceProtocol = 'detect' | 'http1' | 'http2' | 'opaque'
 
@@ -25,11 +29,11 @@ export function serviceProtocol(cluster: Cluster, service: Service, port: Servic
   return hasPort(opaque, port.port) ? 'opaque' : 'detect'
 }
 
-/** Whether connections to this port of a pod carry no protocol that a proxy should detect. */
-export function isOpaqueOnPod(cluster: Cluster, pod: Pod, port: number): boolean {
-  const list = opaqueAnnotation(cluster, pod)
+/** Whether connections to this port carry no protocol that a proxy should detect. */
+export function isOpaqueOn(cluster: Cluster, workload: Workload, port: number): boolean {
+  const list = opaqueAnnotation(cluster, workload)
   const opaque =
-    list === undefined ? cluster.config.opaquePorts : parsePortSet(list, (name) => portsNamed(pod, name)).ports
+    list === undefined ? cluster.config.opaquePorts : parsePortSet(list, (name) => portsNamed(workload, name)).ports
   return hasPort(opaque, port)
 }
 
@@ -39,12 +43,18 @@ export function isSkippedInbound(pod: Pod, port: number): boolean {
   return list === undefined ? DEFAULT_SKIP_PORTS.includes(port) : hasPort(parsePortSet(list).ports, port)
 }
 
-/** The numbers of a container-port name; several containers may use one name. */
-export function portsNamed(pod: Pod, name: string): readonly number[] | undefined {
-  const ports = allContainers(pod).flatMap((container) =>
-    container.ports.filter((port) => port.name === name).map(({ containerPort }) => containerPort),
-  )
-  return ports.length === 0 ? undefined : ports
+/** The numbers of a port name; several containers of a pod may use one name. */
+export function portsNamed(workload: Workload, name: string): readonly number[] | undefined {
+  const ports = declaredPorts(workload).filter((port) => port.name === name)
+  return ports.length === 0 ? undefined : ports.map(({ number }) => number)
+}
+
+function declaredPorts(workload: Workload): readonly { readonly name?: string; readonly number: number }[] {
+  if (workload.kind === 'Pod')
+    return allContainers(workload).flatMap(({ ports }) =>
+      ports.map(({ name, containerPort }) => ({ ...(name !== undefined && { name }), number: containerPort })),
+    )
+  return workload.spec.ports.map(({ name, port }) => ({ ...(name !== undefined && { name }), number: port }))
 }
 
 /** Ports of the sidecar itself, as its environment configures them. */
@@ -65,7 +75,7 @@ export function proxyPorts(pod: Pod): ProxyPorts {
 
 // The webhook copies a namespace's list onto new services and pods. Reading the namespace as well gives the same
 // answer, and also where objects were created without the webhook.
-function opaqueAnnotation(cluster: Cluster, { metadata }: Pod | Service): string | undefined {
+function opaqueAnnotation(cluster: Cluster, { metadata }: Workload | Service): string | undefined {
   const { annotations, namespace } = metadata
   return (
     annotations[ProxyConfig.opaquePorts] ??

@@ -5,7 +5,7 @@ import { ServerSchema } from '../../api/gen/inbound_pb.js'
 import { parseWorkload } from '../cluster/caller.ts'
 import { Cluster } from '../cluster/cluster.ts'
 import { type ClusterConfig, DEFAULT_CLUSTER_CONFIG } from '../cluster/config.ts'
-import { json, type PodFixture, pod, storeOf } from '../cluster/fixtures.ts'
+import { json, type PodFixture, pod, resource, storeOf } from '../cluster/fixtures.ts'
 import { inboundMessage } from './api/inbound-message.ts'
 import { inboundPolicyOf } from './index/inbound.ts'
 
@@ -14,8 +14,10 @@ function lookUp(
   port = 8080,
   config: Partial<ClusterConfig> = {},
   workload = 'shop:web-1',
+  namespaceAnnotations: Record<string, string> = {},
 ) {
-  const store = storeOf(pod({ name: 'web-1', ip: '10.0.0.1', ...fixture }))
+  const shop = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'shop', annotations: namespaceAnnotations } }
+  const store = storeOf(resource(shop), pod({ name: 'web-1', ip: '10.0.0.1', ...fixture }))
   const cluster = new Cluster(store, { ...DEFAULT_CLUSTER_CONFIG, ...config })
   const { policy, problems } = inboundPolicyOf(cluster, parseWorkload(workload)!, port)
   return { message: json(ServerSchema, inboundMessage(policy)), problems }
@@ -55,7 +57,13 @@ test('default policies', async (t) => {
 test('which default policy a port has', async (t) => {
   const annotation = 'config.linkerd.io/default-inbound-policy'
   const identity = 'config.linkerd.io/proxy-require-identity-inbound-ports'
-  const cases: { name: string; annotations: Record<string, string>; config?: Partial<ClusterConfig>; is: string }[] = [
+  const cases: {
+    name: string
+    annotations: Record<string, string>
+    namespace?: Record<string, string>
+    config?: Partial<ClusterConfig>
+    is: string
+  }[] = [
     { name: 'that of the cluster', annotations: {}, is: 'all-unauthenticated' },
     { name: 'another one of the cluster', annotations: {}, config: { inboundPolicy: 'deny' }, is: 'deny' },
     { name: 'that of the pod', annotations: { [annotation]: 'all-authenticated' }, is: 'all-authenticated' },
@@ -65,16 +73,25 @@ test('which default policy a port has', async (t) => {
       annotations: { [identity]: 'http', [annotation]: 'cluster-unauthenticated' },
       is: 'cluster-authenticated',
     },
+    { name: 'that of the namespace', annotations: {}, namespace: { [annotation]: 'audit' }, is: 'audit' },
+    {
+      name: 'that of the pod before that of the namespace',
+      annotations: { [annotation]: 'deny' },
+      namespace: { [annotation]: 'audit' },
+      is: 'deny',
+    },
     { name: 'another port that needs identity', annotations: { [identity]: '9090' }, is: 'all-unauthenticated' },
     { name: 'deny stays deny', annotations: { [identity]: '8080', [annotation]: 'deny' }, is: 'deny' },
   ]
-  for (const { name, annotations, config, is } of cases) {
-    const { message, problems } = lookUp({ annotations }, 8080, config)
+  for (const { name, annotations, namespace, config, is } of cases) {
+    const { message, problems } = lookUp({ annotations }, 8080, config, undefined, namespace)
     t.equal(message.labels.name, is, name)
     t.same(problems, [], name)
   }
   const { message, problems } = lookUp({ annotations: { [annotation]: 'denied' } })
   t.equal(message.labels.name, 'deny', 'what is not understood denies')
+  const wide = lookUp({}, 8080, {}, undefined, { [annotation]: 'open' })
+  t.match([wide.message.labels.name, ...wide.problems], ['deny', /^Namespace shop: annotation/], 'of a namespace too')
   t.match(problems, [
     /^Pod shop\/web-1: annotation \S+default-inbound-policy: "denied" is not .*; its ports deny everything/,
   ])

@@ -3,7 +3,7 @@ import type { SocketAddress } from '../../../api/ip.ts'
 import type { Pod } from '../../../api/resources/pod.ts'
 import { KubernetesLabel, MeshLabel, meshIdentity } from '../../../api/vocabulary.ts'
 import type { Cluster } from '../../cluster/cluster.ts'
-import { isOpaqueOnPod, isSkippedInbound, proxyPorts } from '../../cluster/ports.ts'
+import { isOpaqueOn, isSkippedInbound, proxyPorts } from '../../cluster/ports.ts'
 import type { Endpoint, MeshPeer } from '../model/endpoint.ts'
 
 /** The endpoint without the labels that depend on who asks. */
@@ -17,7 +17,7 @@ function meshPeer(cluster: Cluster, pod: Pod, port: number): MeshPeer | undefine
   const { metadata } = pod
   const controlPlaneNs = metadata.labels[MeshLabel.controlPlaneNs]
   if (controlPlaneNs === undefined || isSkippedInbound(pod, port)) return undefined
-  const isOpaque = isOpaqueOnPod(cluster, pod, port)
+  const isOpaque = isOpaqueOn(cluster, pod, port)
   const { inbound, own } = proxyPorts(pod)
   const usesTransport = (isOpaque || config.transportMode === 'transport-header') && !own.includes(port)
   const hint = isOpaque ? 'opaque' : config.isH2UpgradeEnabled ? 'h2' : undefined

@@ -6,7 +6,7 @@ import type { Service } from '../../../api/resources/service.ts'
 import { serviceFqdn } from '../../../api/vocabulary.ts'
 import { type Authority, parseServiceName, type ServiceRef } from '../../cluster/authority.ts'
 import type { Cluster } from '../../cluster/cluster.ts'
-import { isOpaqueOnPod, servicePort, serviceProtocol } from '../../cluster/ports.ts'
+import { isOpaqueOn, servicePort, serviceProtocol } from '../../cluster/ports.ts'
 import { GrpcError } from '../../grpc/error.ts'
 import type { Endpoint } from '../model/endpoint.ts'
 import type { Profile } from '../model/profile.ts'
@@ -87,7 +87,7 @@ function instanceProfile(cluster: Cluster, ref: ServiceRef, instance: string, po
 /** A pod that does not run yet is only an address: its proxy could not answer. */
 function podProfile(cluster: Cluster, pod: Pod, ip: string, port: number): Profile {
   const address = { ip, port }
-  const isOpaque = isOpaqueOnPod(cluster, pod, port)
+  const isOpaque = isOpaqueOn(cluster, pod, port)
   if (pod.status.phase !== 'Running') return { kind: 'endpoint', endpoint: { address, labels: {} }, isOpaque }
   const described = podEndpoint(cluster, pod, address, cluster.zoneOfNode(pod.spec.nodeName ?? ''))
   const endpoint: Endpoint = {

@@ -1,77 +1,175 @@
 /** Inbound policies as messages. */
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
 import { durationFromMs } from '../../../api/duration.ts'
-import { HttpMethod_Registered } from '../../../api/gen/http_types_pb.js'
 import {
   type AuthnSchema,
   type AuthzSchema,
+  type GrpcRoute_FilterSchema,
+  type GrpcRouteSchema,
+  type HttpLocalRateLimitSchema,
+  type HttpRoute_FilterSchema,
   type HttpRouteSchema,
   type ProxyProtocolSchema,
   type Server,
   ServerSchema,
 } from '../../../api/gen/inbound_pb.js'
-import { type Cidr, cidrToMessage } from '../../../api/ip.ts'
-import type { Authorization, InboundPolicy } from '../model/inbound.ts'
-
-type Authz = MessageInitShape<typeof AuthzSchema>
-type HttpRoute = MessageInitShape<typeof HttpRouteSchema>
+import { cidrToMessage } from '../../../api/ip.ts'
+import type {
+  Authorization,
+  Clients,
+  GrpcInboundFilter,
+  GrpcInboundRoute,
+  HttpInboundFilter,
+  HttpInboundRoute,
+  InboundPolicy,
+  InboundProtocol,
+  InboundRoute,
+  RateLimit,
+} from '../model/inbound.ts'
+import type { Origin } from '../model/route.ts'
+import {
+  failureMessage,
+  grpcMatchMessage,
+  headersMessage,
+  hostMessage,
+  httpMatchMessage,
+  metadataMessage,
+  redirectMessage,
+} from './route-message.ts'
 
 const DETECT_TIMEOUT_MS = 10_000
 
-export function inboundMessage(policy: InboundPolicy): Server {
+export function inboundMessage({ server, protocol, authorizations }: InboundPolicy): Server {
   return create(ServerSchema, {
-    protocol: protocol(policy),
-    authorizations: policy.authorizations.map(authzMessage),
-    labels: defaultLabels(policy.defaultPolicy),
+    protocol: protocolMessage(protocol),
+    authorizations: authorizations.map(authzMessage),
+    labels: labelsOf(server),
   })
 }
 
-function protocol({
-  isOpaque,
-  probePaths,
-  probeNetworks,
-}: InboundPolicy): MessageInitShape<typeof ProxyProtocolSchema> {
-  if (isOpaque) return { kind: { case: 'opaque', value: {} } }
-  const httpRoutes = [EVERYTHING, ...(probePaths.length === 0 ? [] : [probeRoute(probePaths, probeNetworks)])]
-  return { kind: { case: 'detect', value: { timeout: durationFromMs(DETECT_TIMEOUT_MS), httpRoutes } } }
-}
-
-/** Grants nothing by itself: the authorizations of the server apply to it. */
-const EVERYTHING: HttpRoute = {
-  metadata: { kind: { case: 'default', value: 'default' } },
-  rules: [{ matches: [{ path: { kind: { case: 'prefix', value: '/' } } }] }],
-}
-
-function probeRoute(paths: readonly string[], networks: readonly Cidr[]): HttpRoute {
-  return {
-    metadata: { kind: { case: 'default', value: 'probe' } },
-    authorizations: [authzMessage({ name: 'probe', networks, clients: 'anyone' })],
-    rules: [
-      {
-        matches: paths.map((path) => ({
-          path: { kind: { case: 'exact', value: path } },
-          method: { type: { case: 'registered', value: HttpMethod_Registered.GET } },
-        })),
-      },
-    ],
+function protocolMessage(protocol: InboundProtocol): MessageInitShape<typeof ProxyProtocolSchema> {
+  switch (protocol.kind) {
+    case 'detect': {
+      const { routes, rateLimit } = protocol
+      const value = {
+        timeout: durationFromMs(DETECT_TIMEOUT_MS),
+        httpRoutes: routes.map(httpRouteMessage),
+        ...(rateLimit && { httpLocalRateLimit: rateLimitMessage(rateLimit) }),
+      }
+      return { kind: { case: 'detect', value } }
+    }
+    case 'http1':
+    case 'http2': {
+      const { kind, routes, rateLimit } = protocol
+      const value = {
+        routes: routes.map(httpRouteMessage),
+        ...(rateLimit && { localRateLimit: rateLimitMessage(rateLimit) }),
+      }
+      return { kind: { case: kind, value } }
+    }
+    case 'grpc':
+      return { kind: { case: 'grpc', value: { routes: protocol.routes.map(grpcRouteMessage) } } }
+    case 'opaque':
+    case 'tls':
+      return { kind: { case: protocol.kind, value: {} } }
   }
 }
 
-function authzMessage({ name, networks, clients }: Authorization): Authz {
+function httpRouteMessage(route: HttpInboundRoute): MessageInitShape<typeof HttpRouteSchema> {
   return {
-    networks: networks.map((network) => ({ net: cidrToMessage(network) })),
-    authentication: AUTHENTICATION[clients],
-    metadata: { kind: { case: 'default', value: name } },
-    labels: defaultLabels(name),
+    ...routeHead(route),
+    rules: route.rules.map(({ matches, filters }) => ({
+      matches: matches.map(httpMatchMessage),
+      filters: filters.map(httpFilterMessage),
+    })),
   }
 }
 
-const AUTHENTICATION: Readonly<Record<Authorization['clients'], MessageInitShape<typeof AuthnSchema>>> = {
-  anyone: { permit: { case: 'unauthenticated', value: {} } },
-  // A suffix of no parts matches every identity.
-  meshTls: { permit: { case: 'meshTLS', value: { clients: { case: 'identities', value: { suffixes: [{}] } } } } },
+function grpcRouteMessage(route: GrpcInboundRoute): MessageInitShape<typeof GrpcRouteSchema> {
+  return {
+    ...routeHead(route),
+    rules: route.rules.map(({ matches, filters }) => ({
+      matches: matches.map(grpcMatchMessage),
+      filters: filters.map(grpcFilterMessage),
+    })),
+  }
 }
 
-function defaultLabels(name: string): Record<string, string> {
-  return { group: '', kind: 'default', name }
+function routeHead({ origin, hosts, authorizations }: InboundRoute<unknown, unknown>) {
+  return {
+    metadata: metadataMessage(origin),
+    hosts: hosts.map(hostMessage),
+    authorizations: authorizations.map(authzMessage),
+  }
+}
+
+function httpFilterMessage(filter: HttpInboundFilter): MessageInitShape<typeof HttpRoute_FilterSchema> {
+  switch (filter.kind) {
+    case 'requestHeaders':
+      return { kind: { case: 'requestHeaderModifier', value: headersMessage(filter.edits) } }
+    case 'redirect':
+      return { kind: { case: 'redirect', value: redirectMessage(filter) } }
+    case 'failure':
+      return { kind: { case: 'failureInjector', value: failureMessage(filter) } }
+  }
+}
+
+/** INTERNAL: what proxies answer gRPC in place of 500. */
+const GRPC_INTERNAL = 13
+
+function grpcFilterMessage(filter: GrpcInboundFilter): MessageInitShape<typeof GrpcRoute_FilterSchema> {
+  switch (filter.kind) {
+    case 'requestHeaders':
+      return { kind: { case: 'requestHeaderModifier', value: headersMessage(filter.edits) } }
+    case 'failure':
+      return { kind: { case: 'failureInjector', value: { code: GRPC_INTERNAL, message: filter.message } } }
+  }
+}
+
+function rateLimitMessage(limit: RateLimit): MessageInitShape<typeof HttpLocalRateLimitSchema> {
+  const { origin, total, identity, overrides } = limit
+  return {
+    metadata: metadataMessage(origin),
+    ...(total !== undefined && { total: { requestsPerSecond: total } }),
+    ...(identity !== undefined && { identity: { requestsPerSecond: identity } }),
+    overrides: overrides.map(({ requestsPerSecond, identities }) => ({
+      limit: { requestsPerSecond },
+      clients: { identities: identities.map((name) => ({ name })) },
+    })),
+  }
+}
+
+function authzMessage(authorization: Authorization): MessageInitShape<typeof AuthzSchema> {
+  const { origin, networks, clients } = authorization
+  return {
+    networks: networks.map(({ net, except }) => ({ net: cidrToMessage(net), except: except.map(cidrToMessage) })),
+    authentication: authnMessage(clients),
+    metadata: metadataMessage(origin),
+    labels: labelsOf(origin),
+  }
+}
+
+function authnMessage(clients: Clients): MessageInitShape<typeof AuthnSchema> {
+  switch (clients.kind) {
+    case 'anyone':
+      return { permit: { case: 'unauthenticated', value: {} } }
+    case 'tls':
+      return { permit: { case: 'meshTLS', value: { clients: { case: 'unauthenticated', value: {} } } } }
+    case 'identities': {
+      const { exact, suffixes } = clients.identities
+      const value = {
+        identities: exact.map((name) => ({ name })),
+        // A suffix of no parts matches every identity.
+        suffixes: suffixes.map((suffix) => ({ parts: suffix === '' ? [] : suffix.split('.') })),
+      }
+      return { permit: { case: 'meshTLS', value: { clients: { case: 'identities', value } } } }
+    }
+  }
+}
+
+/** What proxies put on their metrics. */
+function labelsOf(origin: Origin): Record<string, string> {
+  if (origin.kind === 'default') return { group: '', kind: 'default', name: origin.name }
+  const { group, kind, name } = origin.resource
+  return { group, kind, name }
 }

@@ -21,9 +21,9 @@ export interface PolicyReports {
   onProblem(problem: string): void
 }
 
-/** `text` is the policy as JSON: equal policies are not sent twice. */
-type Outcome<M> = { readonly text: string; readonly message: M } | { readonly error: GrpcError }
-type Compute<M> = () => { readonly policy: unknown; readonly problems: readonly string[]; readonly message: () => M }
+/** Equal policies are not sent twice. */
+type Outcome<M> = { readonly policy: object; readonly message: M } | { readonly error: GrpcError }
+type Compute<M> = () => { readonly policy: object; readonly problems: readonly string[]; readonly message: () => M }
 
 interface Target<M> {
   readonly key: string
@@ -135,8 +135,8 @@ export class PolicyService {
     try {
       const { policy, problems, message } = compute()
       this.#tell(problems)
-      const text = JSON.stringify(policy)
-      return before !== undefined && 'text' in before && before.text === text ? before : { text, message: message() }
+      const isSame = before !== undefined && 'policy' in before && isEqual(before.policy, policy)
+      return isSame ? before : { policy, message: message() }
     } catch (error) {
       if (!(error instanceof GrpcError)) throw error
       return before !== undefined && 'error' in before ? before : { error }
@@ -151,6 +151,22 @@ export class PolicyService {
       this.#reports.onProblem(problem)
     }
   }
+}
+
+/** Policies as JSON, made once for all views that share one. */
+const TEXTS = new WeakMap<object, string>()
+
+function isEqual(a: object, b: object): boolean {
+  return a === b || textOf(a) === textOf(b)
+}
+
+function textOf(policy: object): string {
+  let text = TEXTS.get(policy)
+  if (text === undefined) {
+    text = JSON.stringify(policy)
+    TEXTS.set(policy, text)
+  }
+  return text
 }
 
 function requireWorkload(text: string): WorkloadRef {
