@@ -4,6 +4,7 @@
  */
 import { type Http2Config, meshHop } from '../http/http2-config.ts'
 import { setUserTimeout } from '../io/kernel-socket.ts'
+import { Resumption } from '../io/resumption.ts'
 import { Backend } from '../outbound/backend.ts'
 import type { BalancedTarget, NewBackend } from '../outbound/backend-cache.ts'
 import { Endpoint } from '../outbound/endpoint.ts'
@@ -20,6 +21,9 @@ export function backendFactory(
   telemetry: OutboundMetrics,
 ): NewBackend {
   const { outbound, inbound } = config
+  const resumption = new Resumption(Date.now)
+  certifier.onContext(() => resumption.clear())
+  const tls = { context: () => certifier.context, resumption }
 
   const newEndpoint = (target: BalancedTarget, meta: EndpointMeta, onReady: () => void): Endpoint => {
     const isBalanced = target.kind === 'balancer'
@@ -35,7 +39,7 @@ export function backendFactory(
         keepAliveMs: outbound.connect.keepAliveMs,
         userTimeoutMs: outbound.connect.userTimeoutMs,
       },
-      () => certifier.context,
+      tls,
       metrics.tcp,
       setUserTimeout,
     )

@@ -11,6 +11,7 @@ import { GatedTlsServer, HANDSHAKE_BOUNDS, HandshakeGate } from '../io/handshake
 import { HttpClients } from '../io/http-clients.ts'
 import { destinationOf } from '../io/kernel-socket.ts'
 import { listen } from '../io/listen.ts'
+import { REAL_TIMERS } from '../io/timers.ts'
 import { MeshTlsServer } from '../io/tls.ts'
 import { defaultServer, type InboundServer } from '../policy/inbound-policy.ts'
 import type { OnRefused } from '../wire/refusal.ts'
@@ -22,11 +23,13 @@ export function assembleInbound(
   { certifier, discovery }: Control,
 ): Direction {
   const telemetry = new InboundMetrics(families, log.child('inbound'), nowMs)
-  const tls = new MeshTlsServer({ localName: certifier.localName, withAlpn: false })
-  const directTls = new MeshTlsServer({ localName: certifier.localName, withAlpn: true })
-  certifier.onContext((context) => {
+  const tls = new MeshTlsServer({ localName: certifier.localName, withAlpn: false, timers: REAL_TIMERS })
+  const directTls = new MeshTlsServer({ localName: certifier.localName, withAlpn: true, timers: REAL_TIMERS })
+  certifier.onContext((context, withTickets) => {
+    // HTTP comes in pools that rarely connect: tickets would cost each handshake more than they save.
     tls.setContext(context)
-    directTls.setContext(context)
+    // Whoever sends a transport header connects for opaque bytes, anew for each connection of its application.
+    directTls.setContext(withTickets)
   })
   const handshakes = new HandshakeGate(nowMs, { ...HANDSHAKE_BOUNDS, maxRunning: config.maxHandshakes })
   const policies = new PortPolicies(discovery, config.discoveryIdleMs, (port) => serverByDefault(config, port))

@@ -318,7 +318,7 @@ test('mesh TLS to a control plane that is not on this host', async (t) => {
   const identity = 'linkerd-destination.linkerd.serviceaccount.identity.linkerd.cluster.local'
   const issued = await root.issue(identity)
   const server = await serve(t, { unary: { [PATH]: (call, answer) => answer(null, call.request) } })
-  const tls = new MeshTlsServer({ localName: identity, withAlpn: false })
+  const tls = new MeshTlsServer({ localName: identity, withAlpn: false, timers: REAL_TIMERS })
   tls.setContext(makeSecureContext({ key: issued.keyPem, chainPem: issued.chainPem, trustAnchorsPem: root.pem }))
   const front = createServer((socket) => {
     tls.accept(

@@ -82,6 +82,11 @@ test('the first certificate', async (t) => {
   t.equal(certifier.context, contexts[0])
   certifier.onContext((context) => contexts.push(context))
   t.equal(contexts.length, 2, 'a later listener hears at once')
+  let withTickets: (() => unknown) | undefined
+  certifier.onContext((_context, make) => {
+    withTickets = make
+  })
+  t.not(withTickets!(), contexts[0], 'a server that gives tickets has a context of its own')
   t.equal(controller.requests[0]!.identity, WEB)
   t.equal(Buffer.from(controller.requests[0]!.token).toString(), 'first token')
   t.match(certifier.metrics, { okCount: 1, errorCount: 0, refreshedAtMs: timers.wallMs() })

@@ -12,7 +12,7 @@ import { makeSecureContext } from '../io/tls.ts'
 import { Backoff } from '../policy/backoff.ts'
 import { checkCertificate, type IssuedCertificate, parseTrustAnchors } from './certificate.ts'
 import { checkIdentity, type KeyPair, makeCsr, makeKeyPair } from './csr.ts'
-import type { Identity } from './identity.ts'
+import type { Identity, OnContext } from './identity.ts'
 
 export interface CertifyRequest {
   readonly identity: string
@@ -38,6 +38,8 @@ export interface CertifierOptions {
   readonly log: (level: 'info' | 'warn', message: string) => void
 }
 
+type Contexts = Parameters<OnContext>
+
 /** Renewal after this part of the remaining lifetime. */
 const REFRESH_PART = 0.7
 const MIN_REFRESH_MS = 10_000
@@ -57,14 +59,14 @@ export class Certifier implements Identity {
   readonly metrics = { expiresAtMs: 0, refreshedAtMs: 0, okCount: 0, errorCount: 0 }
   readonly #options: CertifierOptions
   readonly #trustAnchors: readonly X509Certificate[]
-  readonly #listeners: ((context: SecureContext) => void)[] = []
+  readonly #listeners: OnContext[] = []
   readonly #minRefreshMs: number
   readonly #maxRefreshMs: number
   readonly #retry: Backoff
   /** Made with the first request, and the same for every later one. */
   #keys: KeyPair | undefined = undefined
   #csr: Buffer | undefined = undefined
-  #context: SecureContext | undefined = undefined
+  #contexts: Contexts | undefined = undefined
   #cancelTimer: (() => void) | undefined = undefined
   #isClosed = false
 
@@ -85,12 +87,12 @@ export class Certifier implements Identity {
   }
 
   get context(): SecureContext | undefined {
-    return this.#context
+    return this.#contexts?.[0]
   }
 
-  onContext(listener: (context: SecureContext) => void): void {
+  onContext(listener: OnContext): void {
     this.#listeners.push(listener)
-    if (this.#context !== undefined) listener(this.#context)
+    if (this.#contexts !== undefined) listener(...this.#contexts)
   }
 
   /** Begins; further attempts follow by themselves. Resolves after the first attempt, whatever its outcome. */
@@ -104,15 +106,15 @@ export class Certifier implements Identity {
   }
 
   async #attempt(): Promise<void> {
-    let context: SecureContext | undefined
+    let contexts: Contexts | undefined
     try {
-      context = await this.#renew()
+      contexts = await this.#renew()
     } catch (error) {
       if (this.#isClosed) return
       this.metrics.errorCount++
       this.#scheduleAfterFailure(error instanceof Error ? error.message : String(error))
     }
-    if (context !== undefined) for (const listener of this.#listeners) listener(context)
+    if (contexts !== undefined) for (const listener of this.#listeners) listener(...contexts)
   }
 
   async #makeRequest(): Promise<CertifyRequest> {
@@ -122,7 +124,7 @@ export class Certifier implements Identity {
     return { identity: this.localName, token, certificateSigningRequest: this.#csr }
   }
 
-  async #renew(): Promise<SecureContext | undefined> {
+  async #renew(): Promise<Contexts | undefined> {
     const { certify, timers, trustAnchorsPem, log } = this.#options
     const issued = await certify(() => this.#makeRequest())
     if (this.#isClosed) return undefined
@@ -134,8 +136,9 @@ export class Certifier implements Identity {
       trustAnchors: this.#trustAnchors,
       nowMs,
     })
-    const context = makeSecureContext({ key: privateKey, chainPem, trustAnchorsPem })
-    this.#context = context
+    const parts = { key: privateKey, chainPem, trustAnchorsPem }
+    const contexts: Contexts = [makeSecureContext(parts), () => makeSecureContext({ ...parts, givesTickets: true })]
+    this.#contexts = contexts
     this.metrics.okCount++
     this.metrics.expiresAtMs = expiresAtMs
     this.metrics.refreshedAtMs = nowMs
@@ -146,7 +149,7 @@ export class Certifier implements Identity {
       `identity: certificate of ${this.localName} is valid until ${new Date(expiresAtMs).toISOString()}; renewal in ${Math.round(refreshMs / 1_000)} s`,
     )
     this.#schedule(refreshMs)
-    return context
+    return contexts
   }
 
   #scheduleAfterFailure(reason: string): void {
@@ -155,7 +158,7 @@ export class Certifier implements Identity {
     const delayMs = hasCertificate ? this.#refreshMs(nowMs) : this.#retry.nextMs()
     const consequence = hasCertificate
       ? `the certificate in use is valid until ${new Date(this.metrics.expiresAtMs).toISOString()}`
-      : this.#context === undefined
+      : this.#contexts === undefined
         ? 'there is no certificate yet, so no meshed traffic'
         : 'the certificate in use has expired, so peers refuse new connections'
     this.#options.log(

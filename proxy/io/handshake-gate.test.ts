@@ -3,6 +3,7 @@ import { type AddressInfo, connect, createServer } from 'node:net'
 import { test } from 'tap'
 import { GatedTlsServer, HandshakeGate, HandshakeLimit } from './handshake-gate.ts'
 import { TestAuthority } from './test-authority.ts'
+import { REAL_TIMERS } from './timers.ts'
 import { MeshTlsServer, makeSecureContext } from './tls.ts'
 
 const BOUNDS = { maxRunning: 2, crowdedMs: 1_000, maxWaiting: 2, maxWaitMs: 10_000 }
@@ -80,7 +81,7 @@ test('a rush of honest clients passes in turn, and nobody waits for ever', async
 test('a half-open handshake gives way to a whole one', async (t) => {
   const authority = await TestAuthority.root()
   const { keyPem, chainPem } = await authority.issue('web.test')
-  const tls = new MeshTlsServer({ localName: 'web.test', withAlpn: false })
+  const tls = new MeshTlsServer({ localName: 'web.test', withAlpn: false, timers: REAL_TIMERS })
   tls.setContext(makeSecureContext({ key: keyPem, chainPem, trustAnchorsPem: authority.pem }))
   let nowMs = 0
   const gate = new HandshakeGate(() => nowMs, { ...BOUNDS, maxRunning: 1 })

@@ -5,6 +5,7 @@ import { type Test, test } from 'tap'
 import { connectTcp } from './connect.ts'
 import type { ConnectError } from './connector.ts'
 import { TestAuthority } from './test-authority.ts'
+import { REAL_TIMERS } from './timers.ts'
 import { connectMeshTls, type MeshTlsClient, MeshTlsServer, makeSecureContext, type PeerIdentity } from './tls.ts'
 
 const WEB = 'web.shop.serviceaccount.identity.linkerd.cluster.local'
@@ -115,7 +116,7 @@ function serverWith(
   withAlpn = false,
   trustAnchorsPem = root.pem,
 ): MeshTlsServer {
-  const server = new MeshTlsServer({ localName: WEB, withAlpn })
+  const server = new MeshTlsServer({ localName: WEB, withAlpn, timers: REAL_TIMERS })
   server.setContext(contextOf(issued, trustAnchorsPem))
   return server
 }
@@ -361,7 +362,7 @@ test('a renewed certificate is used by new handshakes only', async (t) => {
   after.socket.destroy()
 })
 
-test('no session is resumed', async (t) => {
+test('without tickets no session is resumed', async (t) => {
   const { port } = await listen(t, serverWith(web))
   const options = { port, host: '127.0.0.1', servername: WEB, ca: root.pem, checkServerIdentity: () => undefined }
   const first = tlsConnect(options)
@@ -381,7 +382,7 @@ test('no session is resumed', async (t) => {
 })
 
 test('a handshake has a deadline', async (t) => {
-  const server = new MeshTlsServer({ localName: WEB, withAlpn: false, handshakeTimeoutMs: 50 })
+  const server = new MeshTlsServer({ localName: WEB, withAlpn: false, handshakeTimeoutMs: 50, timers: REAL_TIMERS })
   server.setContext(contextOf(web))
   const { port, heard, closed } = await listen(t, server)
   const silent = netConnect({ port, host: '127.0.0.1' })
@@ -412,7 +413,10 @@ test('a handshake has a deadline', async (t) => {
 })
 
 test('without a certificate of its own a server refuses', async (t) => {
-  const { port, heard, closed } = await listen(t, new MeshTlsServer({ localName: WEB, withAlpn: false }))
+  const { port, heard, closed } = await listen(
+    t,
+    new MeshTlsServer({ localName: WEB, withAlpn: false, timers: REAL_TIMERS }),
+  )
   const outcome = await dialTls(port)
   await closed
   t.notOk('socket' in outcome)

@@ -6,6 +6,7 @@ import type { SecureContext } from 'node:tls'
 import type { Transport } from '../http/transport.ts'
 import { connectTcp } from '../io/connect.ts'
 import type { ConnectError, Connector, Session } from '../io/connector.ts'
+import type { Resumption } from '../io/resumption.ts'
 import { SocketTransport } from '../io/socket-transport.ts'
 import { connectMeshTls } from '../io/tls.ts'
 import type { EndpointMeta } from '../policy/endpoint.ts'
@@ -20,6 +21,13 @@ export interface EndpointConnectorConfig {
   readonly allowLoopback?: boolean
 }
 
+/** What the proxy shows as a client of mesh TLS, and what it remembers of servers. */
+export interface ClientTls {
+  /** `undefined` before the first certificate. */
+  readonly context: () => SecureContext | undefined
+  readonly resumption: Resumption
+}
+
 /** Sets TCP_USER_TIMEOUT; separate because it needs a system call that Node has not. */
 export type SetUserTimeout = (transport: SocketTransport, ms: number) => void
 
@@ -27,7 +35,7 @@ export class EndpointConnector implements Connector {
   readonly #meta: EndpointMeta
   readonly #isLocal: boolean
   readonly #config: EndpointConnectorConfig
-  readonly #context: () => SecureContext | undefined
+  readonly #tls: ClientTls
   readonly #metrics: TcpMetrics
   readonly #setUserTimeout: SetUserTimeout
 
@@ -36,14 +44,14 @@ export class EndpointConnector implements Connector {
     meta: EndpointMeta,
     isLocal: boolean,
     config: EndpointConnectorConfig,
-    context: () => SecureContext | undefined,
+    tls: ClientTls,
     metrics: TcpMetrics,
     setUserTimeout: SetUserTimeout,
   ) {
     this.#meta = meta
     this.#isLocal = isLocal
     this.#config = config
-    this.#context = context
+    this.#tls = tls
     this.#metrics = metrics
     this.#setUserTimeout = setUserTimeout
   }
@@ -67,7 +75,7 @@ export class EndpointConnector implements Connector {
         onConnected: (socket) => onConnected(this.#wrap(new SocketTransport(socket))),
       })
     }
-    const context = this.#context()
+    const context = this.#tls.context()
     if (context === undefined) {
       const later = setImmediate(() =>
         onFailed({ kind: 'tls', message: 'this proxy has no certificate yet; see the identity log lines' }),
@@ -85,6 +93,9 @@ export class EndpointConnector implements Connector {
       identity: isUri ? { kind: 'uri', uri: identity.name } : { kind: 'dns', name: identity.name },
       context,
       alpn: opaqueTransportPort !== undefined || authorityOverride !== undefined,
+      // One handshake for every connection of the application; HTTP keeps its own. Where the peer's inbound port itself
+      // is dialled, it gives tickets (assembly/inbound.ts).
+      resumption: session === 'opaque' && opaqueTransportPort !== undefined ? this.#tls.resumption : undefined,
       onFailed,
       onConnected: (socket, isTransportHeader) => {
         const transport = this.#wrap(new SocketTransport(socket))

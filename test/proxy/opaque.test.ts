@@ -2,9 +2,10 @@ import { once } from 'node:events'
 import tls from 'node:tls'
 import { test } from 'tap'
 import { TestAuthority } from '../../proxy/io/test-authority.ts'
+import { defaultServer, type InboundServer } from '../../proxy/policy/inbound-policy.ts'
 import { NO_PROFILE } from '../../proxy/policy/profile.ts'
 import { type App, connectTcp, readToEnd, startTcp, until } from './apps.ts'
-import { type Pair, startPair } from './pair.ts'
+import { IDENTITY, type Pair, startPair } from './pair.ts'
 
 const LARGE_BYTES = 20_000_000
 
@@ -122,6 +123,31 @@ for (const isMeshed of [false, true]) {
     })
   })
 }
+
+test('later connections resume the first one, and are authorised by its identity', async (t) => {
+  const app = await startTcp((socket) => socket.pipe(socket))
+  const pair = await opaque(app, true)
+  t.teardown(() => {
+    pair.close()
+    app.close()
+  })
+  const onlyFor = (identity: string): InboundServer => {
+    const server = defaultServer('all-authenticated', true, [], 10_000)
+    const authentication = { kind: 'meshTls', identities: new Set([identity]), suffixes: [] } as const
+    return { ...server, authorizations: server.authorizations.map((each) => ({ ...each, authentication })) }
+  }
+  const answer = async (): Promise<string> => {
+    const socket = await connectTcp(pair.port)
+    socket.end('hello')
+    return String(await readToEnd(socket))
+  }
+  pair.setServer(onlyFor(IDENTITY))
+  const kept = t.capture(pair.resumption, 'keep', pair.resumption.keep.bind(pair.resumption))
+  for (let connection = 0; connection < 3; connection++) t.equal(await answer(), 'hello')
+  t.equal(kept().length, 1, 'another full handshake would have brought another ticket')
+  pair.setServer(onlyFor('cart.shop.serviceaccount.identity.linkerd.cluster.local'))
+  t.equal(await answer(), '', 'what policy says now counts')
+})
 
 test('TLS of the application passes through undisturbed', async (t) => {
   const authority = await TestAuthority.root()

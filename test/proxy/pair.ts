@@ -12,7 +12,9 @@ import { AppConnector } from '../../proxy/inbound/app-connector.ts'
 import { InboundListener, type InboundTelemetry } from '../../proxy/inbound/listener.ts'
 import { PortPolicies } from '../../proxy/inbound/port-policies.ts'
 import { HttpClients } from '../../proxy/io/http-clients.ts'
+import { Resumption } from '../../proxy/io/resumption.ts'
 import { TestAuthority } from '../../proxy/io/test-authority.ts'
+import { REAL_TIMERS } from '../../proxy/io/timers.ts'
 import { MeshTlsServer, makeSecureContext } from '../../proxy/io/tls.ts'
 import { Backend } from '../../proxy/outbound/backend.ts'
 import { BackendCache } from '../../proxy/outbound/backend-cache.ts'
@@ -52,6 +54,8 @@ export interface Pair {
   /** For who wants to be a peer: the inbound port, and certificates of the mesh. */
   readonly inboundPort: number
   readonly context: SecureContext
+  /** What the outbound proxy remembers of the inbound one. */
+  readonly resumption: Resumption
   setProfile(profile: Profile | undefined): void
   setServer(server: InboundServer): void
   setEndpoints(ports: readonly number[]): void
@@ -96,7 +100,9 @@ export async function startPair(options: PairOptions): Promise<Pair> {
   const authority = await TestAuthority.root()
   const identity = options.identity ?? IDENTITY
   const issued = await authority.issue(identity)
-  const context = makeSecureContext({ key: issued.keyPem, chainPem: issued.chainPem, trustAnchorsPem: authority.pem })
+  const parts = { key: issued.keyPem, chainPem: issued.chainPem, trustAnchorsPem: authority.pem }
+  const context = makeSecureContext(parts)
+  const resumption = new Resumption(Date.now)
   const counts = new Counts()
   const isMeshed = options.isMeshed ?? true
   const http2 = { ...DEFAULT_HTTP2, ...options.http2 }
@@ -132,10 +138,10 @@ export async function startPair(options: PairOptions): Promise<Pair> {
       return { close() {} }
     },
   }
-  const tls = new MeshTlsServer({ localName: identity, withAlpn: false })
-  const directTls = new MeshTlsServer({ localName: identity, withAlpn: true })
+  const tls = new MeshTlsServer({ localName: identity, withAlpn: false, timers: REAL_TIMERS })
+  const directTls = new MeshTlsServer({ localName: identity, withAlpn: true, timers: REAL_TIMERS })
   tls.setContext(context)
-  directTls.setContext(context)
+  directTls.setContext(makeSecureContext({ ...parts, givesTickets: true }))
   const telemetry: InboundTelemetry = {
     recorders: () => ({
       requests: () => noMetrics,
@@ -221,7 +227,7 @@ export async function startPair(options: PairOptions): Promise<Pair> {
               endpoint,
               false,
               { connectTimeoutMs: 1_000, keepAliveMs: undefined, userTimeoutMs: undefined, allowLoopback: true },
-              () => context,
+              { context: () => context, resumption },
               noTcp,
               () => {},
             ),
@@ -297,6 +303,7 @@ export async function startPair(options: PairOptions): Promise<Pair> {
     counts,
     inboundPort,
     context,
+    resumption,
     setProfile: (profile) => onProfile?.(profile),
     setServer(updated) {
       server = updated

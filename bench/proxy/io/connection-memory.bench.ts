@@ -21,6 +21,7 @@ import { giveBackMemory } from '../../../proxy/io/idle-memory.ts'
 import { sniff } from '../../../proxy/io/sniff.ts'
 import { SocketTransport } from '../../../proxy/io/socket-transport.ts'
 import { TestAuthority } from '../../../proxy/io/test-authority.ts'
+import { REAL_TIMERS } from '../../../proxy/io/timers.ts'
 import { connectMeshTls, MeshTlsServer, makeSecureContext } from '../../../proxy/io/tls.ts'
 import { NODE_FLAGS } from '../../../proxy/node-flags.ts'
 import { readClientHello } from '../../../proxy/wire/client-hello.ts'
@@ -101,7 +102,7 @@ async function startServer({ kind, anchors, key, chain }: Start): Promise<{ port
     }
     held.push(serveHttp(transport, kind !== 'http1', onRequest, config, OWNER))
   }
-  const tls = new MeshTlsServer({ localName: SERVER, withAlpn: false })
+  const tls = new MeshTlsServer({ localName: SERVER, withAlpn: false, timers: REAL_TIMERS })
   tls.setContext(makeSecureContext({ key, chainPem: chain, trustAnchorsPem: anchors }))
   const listener = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => {
     socket.on('error', nothing)

@@ -5,7 +5,7 @@
  *
  * Client and server are two processes, so that each counts its own. The cases take turns in rounds; figures are lower
  * quartiles of the rounds. `tcp` is the same without TLS (what a connection costs anyway), `stock` is node:tls as its documentation
- * shows it, with the same certificates.
+ * shows it, with the same certificates. `tickets` is a full handshake with a server that gives tickets, `resumed` uses them.
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
@@ -13,8 +13,10 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { connect as connectTls, createSecureContext, createServer as createTlsServer } from 'node:tls'
 import { parseArgs } from 'node:util'
 import { connectTcp } from '../../../proxy/io/connect.ts'
+import { Resumption } from '../../../proxy/io/resumption.ts'
 import { sniff } from '../../../proxy/io/sniff.ts'
 import { TestAuthority } from '../../../proxy/io/test-authority.ts'
+import { REAL_TIMERS } from '../../../proxy/io/timers.ts'
 import { connectMeshTls, MeshTlsServer, makeSecureContext } from '../../../proxy/io/tls.ts'
 import { readClientHello } from '../../../proxy/wire/client-hello.ts'
 
@@ -64,10 +66,11 @@ const tcp: Case = {
     }),
 }
 
-const mesh: Case = {
+const mesh = (givesTickets: boolean, resumption?: Resumption): Case => ({
   listen({ server, anchors }) {
-    const tls = new MeshTlsServer({ localName: SERVER, withAlpn: false })
-    tls.setContext(makeSecureContext({ key: server.key, chainPem: server.chain, trustAnchorsPem: anchors }))
+    const tls = new MeshTlsServer({ localName: SERVER, withAlpn: false, timers: REAL_TIMERS })
+    const parts = { key: server.key, chainPem: server.chain, trustAnchorsPem: anchors }
+    tls.setContext(makeSecureContext({ ...parts, givesTickets }))
     // As the inbound listener: the first bytes are looked at before it is known that this is TLS for us.
     return createServer({ noDelay: true, allowHalfOpen: true }, (socket) => {
       socket.on('error', () => {})
@@ -105,11 +108,12 @@ const mesh: Case = {
         identity: { kind: 'dns', name: SERVER },
         context,
         alpn: false,
+        resumption,
         onConnected: (socket) => ask(socket, done),
         onFailed: done,
       })
   },
-}
+})
 
 const stock: Case = {
   listen: ({ server, anchors }) =>
@@ -137,7 +141,9 @@ const stock: Case = {
 const CASES = new Map<string, Case>([
   ['tcp', tcp],
   ['stock', stock],
-  ['mesh', mesh],
+  ['mesh', mesh(false)],
+  ['tickets', mesh(true)],
+  ['resumed', mesh(true, new Resumption(Date.now))],
 ])
 
 // ── The two processes ──

@@ -13,6 +13,7 @@ import { once } from 'node:events'
 import http2 from 'node:http2'
 import type { AddressInfo, Server } from 'node:net'
 import { createServer } from 'node:net'
+import { Resumption } from '../../../proxy/io/resumption.ts'
 import { SocketTransport } from '../../../proxy/io/socket-transport.ts'
 import { splice } from '../../../proxy/io/splice.ts'
 import { EndpointConnector } from '../../../proxy/outbound/endpoint-connector.ts'
@@ -109,7 +110,7 @@ async function startRelay(pair: Pair, appPort: number): Promise<Server> {
     },
     false,
     { connectTimeoutMs: 1_000, keepAliveMs: undefined, userTimeoutMs: undefined, allowLoopback: true },
-    () => pair.context,
+    { context: () => pair.context, resumption: new Resumption(Date.now) },
     { opened() {} } as never,
     () => {},
   )
