@@ -24,7 +24,9 @@ const TICK_MS = 1_000
 /** How long a shutdown waits between looks at what is still in flight. */
 const DRAIN_POLL_MS = 50
 
-const nowMs = (): number => performance.now()
+// The global is looked up by a getter each time.
+const clock = performance
+const nowMs = (): number => clock.now()
 
 export interface RunningProxy {
   readonly isReady: boolean

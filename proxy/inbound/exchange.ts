@@ -35,6 +35,7 @@ const MAX_CONNECT_RETRIES = 2
 const MAX_WAITING_BYTES = 1_048_576
 
 const GRPC_UNKNOWN = 2
+const HTTP_11 = Buffer.from('HTTP/1.1', 'latin1')
 
 /** What all requests of one connection that were decided alike have in common. */
 export interface InboundExchangeContext {
@@ -96,7 +97,7 @@ export class InboundExchange implements RequestHandler, ResponseHandler, StreamW
     this.#isRequestEnded = endStream
     // CONNECT is never carried in another version: its DATA is no content that HTTP/1 could frame.
     const isCarried = head.version === Version.http2 && !hasMethod(head, CONNECT)
-    const origProto = isCarried ? head.get(ORIG_PROTO) : undefined
+    const origProto = isCarried ? origProtoOf(head) : undefined
     head.drop(ORIG_PROTO)
     this.#isRestored = origProto !== undefined
     if (origProto !== undefined) restoreVersion(head, origProto, endStream)
@@ -380,6 +381,13 @@ export class InboundExchange implements RequestHandler, ResponseHandler, StreamW
 /** Refused for what else the connection carries: another one may bear it (see `http/stream-allowance.ts`). */
 function isTooMuch(error: StreamError): boolean {
   return error.kind === 'reset' && error.code === ErrorCode.enhanceYourCalm
+}
+
+/** What the client's proxy says of the version; nearly always the same, so that no string has to be made. */
+function origProtoOf(head: Head): string | undefined {
+  const index = head.find(ORIG_PROTO)
+  if (index === -1) return undefined
+  return head.isAt(index, HTTP_11) ? 'HTTP/1.1' : head.valueAt(index)
 }
 
 /** Makes an HTTP/2 head the HTTP/1 message it was before the client's proxy upgraded it. */

@@ -38,6 +38,8 @@ const ORIG_PROTO = token('l5d-orig-proto')
 const PROXY_ERROR = token('l5d-proxy-error')
 const PROXY_CONNECTION = token('l5d-proxy-connection')
 
+const NOTHING = Buffer.alloc(0)
+
 /** While nothing was sent the client has no credit for more than its window; a hard bound all the same. */
 const MAX_WAITING_BYTES = 1_048_576
 
@@ -97,7 +99,8 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
     this.#isUpgrade = this.#isConnect || (!isHttp2 && head.isUpgrade)
     this.#requiredId = requiredId
     this.#current = new Attempt(route.plan, this.#isGrpc, this.startedAtMs)
-    const isPooled = head.version !== Version.http10 && head.find(HOST) !== -1 && head.get(HOST) !== ''
+    const host = head.find(HOST)
+    const isPooled = head.version !== Version.http10 && host !== -1 && !head.isAt(host, NOTHING)
     this.#carriage = isHttp2 ? Carriage.http2 : isPooled && !this.#isUpgrade ? Carriage.http1 : Carriage.http1Unpooled
     if (!isHttp2) dropHopByHop(head, this.#isUpgrade)
   }

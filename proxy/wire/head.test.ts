@@ -1,5 +1,5 @@
 import { test } from 'tap'
-import { Encoding, Framing, Head } from './head.ts'
+import { Encoding, FIELD, FIELD_STRIDE, FLAG, Framing, Head } from './head.ts'
 import { parseRequestHead } from './http1-head.ts'
 import { type FieldName, OTHER, TOKEN_NAMES, token, tokenOf, tokenOfAnyCase } from './tokens.ts'
 
@@ -46,6 +46,34 @@ test('fields are found, dropped, added and replaced', async (t) => {
   t.equal(head.valuesOf('x-long')[0]?.length, 20_000)
   for (let i = 0; i < 100; i++) head.add(`x-${i}`, String(i))
   t.same(head.valuesOf('x-99'), ['99'], 'rows grow')
+})
+
+test('a field is found by its own token only, also where tokens share a bit', async (t) => {
+  const head = new Head()
+  const copy = new Head()
+  for (const [known, name] of TOKEN_NAMES.entries()) {
+    head.reset()
+    head.push(known, -1, -1, 0, 0, 0, -1, -1)
+    copy.copyFrom(head)
+    const found = TOKEN_NAMES.flatMap((_, wanted) => (copy.has(wanted) ? [wanted] : []))
+    t.same(found, [known], name)
+    for (const other of TOKEN_NAMES.keys()) if (other !== known) head.drop(other)
+    t.equal(head.find(known), 0, `${name} is still here`)
+    head.drop(known)
+    t.equal(head.find(known), -1)
+  }
+})
+
+test('a value is compared without being decoded', async (t) => {
+  const head = request('GET / HTTP/1.1\r\nHost:\r\nTE: trailers\r\n\r\n')
+  const text = (value: string) => Buffer.from(value, 'latin1')
+  t.ok(head.isAt(head.find(token('te')), text('trailers')))
+  t.ok(head.isAt(head.find(token('host')), text('')))
+  for (const other of ['', 'trailer', 'trailers ', 'Trailers'])
+    t.notOk(head.isAt(head.find(token('te')), text(other)), other)
+  const te = head.find(token('te'))
+  head.fields[te * FIELD_STRIDE + FIELD.flags]! |= FLAG.huffmanValue
+  t.notOk(head.isAt(te, text('trailers')), 'these bytes mean something else')
 })
 
 test('a copy is independent, a reset head is empty', async (t) => {

@@ -61,6 +61,8 @@ export class Head {
   fields = new Int32Array(INITIAL_FIELDS * FIELD_STRIDE)
   /** Fields in use, dropped ones included. Pseudo-fields come first. */
   count = 0
+  /** A bit for every token of a field in use, and for others: most questions are about fields that are not here. */
+  #tokens = 0
   /** What `encodedStart/End` mean. */
   encoding: Encoding = Encoding.none
   version: Version = Version.http11
@@ -104,6 +106,7 @@ export class Head {
   reset(): void {
     this.end = 0
     this.count = 0
+    this.#tokens = 0
     this.encoding = Encoding.none
     this.version = Version.http11
     this.status = 0
@@ -146,6 +149,7 @@ export class Head {
     encodedEnd: number,
   ): number {
     const index = this.count++
+    this.#tokens |= 1 << token
     let at = index * FIELD_STRIDE
     if (at + FIELD_STRIDE > this.fields.length) {
       const grown = new Int32Array(this.fields.length * 2)
@@ -174,6 +178,8 @@ export class Head {
 
   /** Index of the first field with this token that was not dropped, or -1. */
   find(wanted: number): number {
+    // A shift counts modulo 32, so tokens share bits.
+    if ((this.#tokens & (1 << wanted)) === 0) return -1
     const fields = this.fields
     for (let index = 0, at = 0; index < this.count; index++, at += FIELD_STRIDE) {
       if (fields[at] === wanted && (fields[at + FIELD.flags]! & FLAG.dropped) === 0) return index
@@ -210,6 +216,16 @@ export class Head {
     return index === -1 ? undefined : this.valueAt(index)
   }
 
+  /** Whether the value at `index` is `text` as it stands; false also where it is coded. No string is made of it. */
+  isAt(index: number, text: Uint8Array): boolean {
+    const at = index * FIELD_STRIDE
+    const start = this.fields[at + FIELD.valueStart]!
+    if (this.fields[at + FIELD.valueEnd]! - start !== text.length) return false
+    if ((this.fields[at + FIELD.flags]! & FLAG.huffmanValue) !== 0) return false
+    for (let i = 0; i < text.length; i++) if (this.bytes[start + i] !== text[i]) return false
+    return true
+  }
+
   /** All values of a field by its lower-case name, in order: for policies that name fields freely. */
   valuesOf(name: string): string[] {
     const wanted = tokenOf(Buffer.from(name, 'latin1'), 0, name.length)
@@ -224,6 +240,7 @@ export class Head {
 
   /** Removes every field with this token. */
   drop(wanted: number): void {
+    if ((this.#tokens & (1 << wanted)) === 0) return
     const fields = this.fields
     for (let index = 0, at = 0; index < this.count; index++, at += FIELD_STRIDE) {
       if (fields[at] === wanted) fields[at + FIELD.flags]! |= FLAG.dropped
@@ -297,8 +314,11 @@ export class Head {
     other.bytes.copy(this.bytes, 0, 0, other.end)
     this.end = other.end
     if (this.fields.length < other.count * FIELD_STRIDE) this.fields = new Int32Array(other.fields.length)
-    this.fields.set(other.fields.subarray(0, other.count * FIELD_STRIDE))
+    // Unused rows cost less than a view that leaves them out; heads that grew differ.
+    if (this.fields.length === other.fields.length) this.fields.set(other.fields)
+    else this.fields.set(other.fields.subarray(0, other.count * FIELD_STRIDE))
     this.count = other.count
+    this.#tokens = other.#tokens
     this.encoding = other.encoding
     this.version = other.version
     this.status = other.status

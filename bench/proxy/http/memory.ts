@@ -2,7 +2,7 @@
 import type { Transport, TransportHandler } from '../../../proxy/http/transport.ts'
 
 const NOBODY: TransportHandler = { onBytes() {}, onEnd() {}, onDrain() {}, onClose() {} }
-const INITIAL_BYTES = 1 << 20
+const INITIAL_BYTES = 1 << 18
 
 export class BenchTransport implements Transport {
   buf: Buffer = Buffer.allocUnsafeSlow(INITIAL_BYTES)

@@ -1,7 +1,8 @@
 /**
- * What one request costs a proxy, without sockets and TLS: HTTP/2 in, decision, HTTP/2 out, and the answer back.
+ * What one request costs a proxy, without sockets and TLS: HTTP/2 in, decision, HTTP/2 out, and the answer back; and what
+ * an HTTP/1 request costs both proxies together, HTTP/2 between them.
  *
- *   node bench/proxy/http/pair.bench.ts [engine|outbound|inbound]
+ *   node bench/proxy/http/pair.bench.ts [engine|outbound|inbound|http1]
  *
  * Client and application are templates (`peers.ts`); what they cost is measured beside and subtracted.
  */
@@ -9,7 +10,13 @@ import type { Discovery } from '../../../proxy/discovery/discovery.ts'
 import { DEFAULT_HTTP2 } from '../../../proxy/http/http2-config.ts'
 import { Http2Connection } from '../../../proxy/http/http2-connection.ts'
 import { serveHttp } from '../../../proxy/http/serve.ts'
-import type { ClientStream, RequestHandler, ResponseHandler, ServerStream } from '../../../proxy/http/stream.ts'
+import type {
+  ClientStream,
+  RequestHandler,
+  RequestListener,
+  ResponseHandler,
+  ServerStream,
+} from '../../../proxy/http/stream.ts'
 import type { Transport } from '../../../proxy/http/transport.ts'
 import { InboundHttp } from '../../../proxy/inbound/http.ts'
 import type { Connector } from '../../../proxy/io/connector.ts'
@@ -23,17 +30,20 @@ import { plainEndpoint } from '../../../proxy/policy/endpoint.ts'
 import { defaultServer } from '../../../proxy/policy/inbound-policy.ts'
 import { ipOf } from '../../../proxy/policy/network.ts'
 import { declareFamilies } from '../../../proxy/telemetry/families.ts'
+import { InboundRouteMetrics } from '../../../proxy/telemetry/inbound-route-metrics.ts'
 import { Registry } from '../../../proxy/telemetry/registry.ts'
 import { RequestMetrics } from '../../../proxy/telemetry/request-metrics.ts'
 import type { Head } from '../../../proxy/wire/head.ts'
 import { measure } from '../wire/measure.ts'
 import { BenchTransport } from './memory.ts'
-import { BenchApp, BenchClient } from './peers.ts'
+import { BenchApp, BenchClient, Http1App, Http1Client } from './peers.ts'
 
 const BATCH = 32
 const RESPONSE_BYTES = 200
 const nowMs = (): number => performance.now()
 const OWNER = { onReady() {}, onDraining() {}, onCapacity() {}, onRefused() {}, onClosed() {} }
+
+const SERVED = { http2: DEFAULT_HTTP2, maxHeadBytes: 65_536 }
 
 type Side = (front: BenchTransport, back: BenchTransport) => void
 
@@ -93,17 +103,24 @@ const clientsConfig = {
 }
 const families = declareFamilies(new Registry({ nowMs, retainIdleMs: 600_000 }))
 
-/** The one connection to the application or endpoint: there as soon as somebody asks. */
-function connectorTo(back: Transport): Connector {
+type Later = (connect: () => void) => void
+const AT_ONCE: Later = (connect) => connect()
+
+/** Connections to the application or endpoint. */
+function connectorTo(next: () => Transport, later: Later): Connector {
   return {
     connect(_session, onConnected) {
-      onConnected(back)
+      later(() => onConnected(next()))
       return { cancel() {} }
     },
   }
 }
 
 const outbound: Side = (front, back) => {
+  serveHttp(front, true, outboundListener(back, true), SERVED, OWNER)
+}
+
+function outboundListener(back: Transport, isHttp2: boolean): RequestListener {
   const endpoints = new BackendCache(60_000, () => {
     const backend = new Backend(
       'web.shop',
@@ -113,7 +130,7 @@ const outbound: Side = (front, back) => {
         new Endpoint(
           meta,
           {
-            connector: connectorTo(back),
+            connector: connectorTo(() => back, AT_ONCE),
             http: clientsConfig,
             nowMs,
             random: Math.random,
@@ -160,7 +177,7 @@ const outbound: Side = (front, back) => {
     watchPort: () => ({ close() {} }),
   }
   target.start(unknown, '10.0.0.1:80', true)
-  const onRequest = outboundRequests(true, target, {
+  return outboundRequests(isHttp2, target, {
     parentName: 'web.shop:80',
     failFastTimeoutMs: 3_000,
     isInformational: true,
@@ -172,19 +189,29 @@ const outbound: Side = (front, back) => {
     onError() {},
     onEnded() {},
   })
-  serveHttp(front, true, onRequest, { http2: DEFAULT_HTTP2, maxHeadBytes: 65_536 }, OWNER)
 }
 
 const inbound: Side = (front, back) => {
+  serveHttp(
+    front,
+    true,
+    inboundListener(() => back, AT_ONCE),
+    SERVED,
+    OWNER,
+  )
+}
+
+function inboundListener(next: () => Transport, later: Later): RequestListener {
   const server = defaultServer('all-unauthenticated', false, [], 10_000)
   const metrics = new RequestMetrics(families.http, 'direction="inbound",target_addr="10.0.0.1:80"')
+  const routeMetrics = new InboundRouteMetrics(families.inboundRoute.http, false, server.meta, 80, server.meta)
   const http = new InboundHttp({
     policy: { server } as never,
     client: { ip: ipOf('10.0.0.2')!, tls: { kind: 'meshTls', identity: 'web.shop.serviceaccount.identity.linkerd' } },
-    clients: new HttpClients(connectorTo(back), clientsConfig, nowMs, Math.random, () => {}),
+    clients: new HttpClients(connectorTo(next, later), clientsConfig, nowMs, Math.random, () => {}),
     recorders: {
       requests: () => metrics,
-      route: () => metrics as never,
+      route: () => routeMetrics,
       allowed() {},
       denied() {},
       notFound() {},
@@ -194,7 +221,7 @@ const inbound: Side = (front, back) => {
     nowMs,
     random: Math.random,
   } as never)
-  serveHttp(front, true, http.onRequest, { http2: DEFAULT_HTTP2, maxHeadBytes: 65_536 }, OWNER)
+  return http.onRequest
 }
 
 /** Hands every request over as it came: the price of client and application. */
@@ -244,6 +271,43 @@ function run(name: string, side: Side, bodyBytes: number): number {
   return measure(`${name}, a turn of ${BATCH} requests${bodyBytes > 0 ? ` of ${bodyBytes} bytes` : ''}`, turn) / BATCH
 }
 
+/** A connection of the client and one of the application for each request of a turn, and one between the proxies. */
+function runHttp1(bodyBytes: number): number {
+  const client = new Http1Client(bodyBytes)
+  const app = new Http1App(RESPONSE_BYTES)
+  const [near, far] = [new BenchTransport(), new BenchTransport()]
+  const onRequest = outboundListener(near, false)
+  const fronts = Array.from({ length: BATCH }, () => new BenchTransport())
+  for (const front of fronts) serveHttp(front, false, onRequest, SERVED, OWNER)
+  const backs: BenchTransport[] = []
+  const connecting: (() => void)[] = []
+  const nextBack = (): BenchTransport => {
+    const back = new BenchTransport()
+    backs.push(back)
+    return back
+  }
+  const onCarried = inboundListener(nextBack, (connect) => connecting.push(connect))
+  serveHttp(far, true, onCarried, SERVED, OWNER)
+  const cross = (): void => {
+    near.take((buf, end) => far.handler.onBytes(buf, 0, end))
+    far.take((buf, end) => near.handler.onBytes(buf, 0, end))
+  }
+  let sent = 0
+  const turn = (): void => {
+    for (const front of fronts) client.request(front)
+    sent += BATCH
+    while (client.responses < sent) {
+      cross()
+      for (const connect of connecting.splice(0)) connect()
+      for (const back of backs) if (back.at > 0) app.answer(back)
+      cross()
+      for (const front of fronts) if (front.at > 0) client.read(front)
+    }
+  }
+  turn()
+  return measure(`http1, a turn of ${BATCH} requests${bodyBytes > 0 ? ` of ${bodyBytes} bytes` : ''}`, turn) / BATCH
+}
+
 function deliver(from: { buf: Buffer; at: number }, to: BenchTransport): void {
   const { at } = from
   from.at = 0
@@ -258,5 +322,7 @@ for (const bodyBytes of [0, 1_000]) {
     const cost = run(name, side, bodyBytes) - price
     console.log(`${name}: ${cost.toFixed(0)} ns per request with ${bodyBytes} bytes of content`)
   }
+  if (wanted.length > 0 && !wanted.includes('http1')) continue
+  console.log(`http1: ${runHttp1(bodyBytes).toFixed(0)} ns per request with ${bodyBytes} bytes of content`)
 }
 process.exit(0)

@@ -8,7 +8,8 @@ import {
   writeWindowUpdate,
 } from '../../../proxy/wire/frame-writer.ts'
 import { MemoryOutput } from '../../../proxy/wire/output.ts'
-import { http2Request } from '../../load/request.ts'
+import { http1Request, http2Request } from '../../load/request.ts'
+import type { BenchTransport } from './memory.ts'
 
 const WINDOW_BYTES = 0x7fff_0000
 const CREDIT_BYTES = 0x1000_0000
@@ -119,6 +120,45 @@ export class BenchApp {
     answer.copy(out.buf, out.at)
     for (let at = 0; at < answer.length; at += 9 + u24(answer, at)) writeU32(out.buf, out.at + at + 5, id)
     out.at += answer.length
+  }
+}
+
+/** An HTTP/1 client on many connections: sends requests with fields of their own, reads no more than that an answer came. */
+export class Http1Client {
+  readonly #message: Buffer
+  readonly #template
+  #count = 0
+  responses = 0
+
+  constructor(bodyBytes: number) {
+    this.#template = http1Request({ kind: 'web', authority: 'web.shop.svc.cluster.local', bodyBytes })
+    this.#message = Buffer.concat([this.#template.bytes, Buffer.alloc(bodyBytes)])
+  }
+
+  request(connection: BenchTransport): void {
+    this.#template.stamp(this.#message, 0, this.#count++)
+    connection.handler.onBytes(this.#message, 0, this.#message.length)
+  }
+
+  read(connection: BenchTransport): void {
+    if (connection.buf[9] !== 0x32) throw new Error(connection.buf.toString('latin1', 0, connection.at))
+    connection.at = 0
+    this.responses++
+  }
+}
+
+/** Answers whatever came whole on an HTTP/1 connection with the same head and content. */
+export class Http1App {
+  readonly #answer: Buffer
+
+  constructor(bodyBytes: number) {
+    const head = `content-type: application/json\r\ncontent-length: ${bodyBytes}\r\ndate: Sat, 01 Mar 2026 10:00:00 GMT`
+    this.#answer = Buffer.concat([Buffer.from(`HTTP/1.1 200 OK\r\n${head}\r\n\r\n`), Buffer.alloc(bodyBytes)])
+  }
+
+  answer(connection: BenchTransport): void {
+    connection.at = 0
+    connection.handler.onBytes(this.#answer, 0, this.#answer.length)
   }
 }
 
