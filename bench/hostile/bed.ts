@@ -18,7 +18,7 @@ import { RATE } from './results.ts'
 export const CLIENT = podNamed('a', 0)
 export const SERVER = podNamed('b', 1)
 /** Code is compiled after it ran often. */
-const WARMUP_MS = 15_000
+const WARMUP_MS = 8_000
 /** The kernel walks every page of the proxy for one figure. */
 const MEMORY_SAMPLE_MS = 200
 /** Longer than a proxy waits for its connections to end is not of interest. */

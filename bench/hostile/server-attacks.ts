@@ -1,6 +1,6 @@
 /** Attacks of a server: its first bytes answer the request that the inbound proxy has sent. */
 import { type Attack, flood, floodInPieces, reading } from './attack-kinds.ts'
-import { goaway, headers, many, OK, odd, ping, settings, settingsAck } from './frames.ts'
+import { block, frame, goaway, headers, many, OK, odd, ping, rstStream, settings, settingsAck } from './frames.ts'
 
 const INITIAL_WINDOW = 4
 const pings = many(200, () => ping())
@@ -76,6 +76,33 @@ export const SERVER_ATTACKS: readonly Attack[] = [
     run: reading((socket) => {
       socket.write(settings())
       flood(socket, (round) => headers(odd(round + 10), OK))
+    }),
+  },
+  {
+    name: 'h1 one chunk extension of a server',
+    side: 'server',
+    port: 'h1',
+    run: reading((socket) => {
+      socket.write('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1;')
+      flood(socket, () => 'e'.repeat(10_000))
+    }),
+  },
+  {
+    name: 'h2 CONTINUATION of a server',
+    side: 'server',
+    port: 'h2',
+    run: reading((socket) => {
+      socket.write(Buffer.concat([settings(), frame(1, 0, 1, block(OK))]))
+      flood(socket, () => many(500, () => frame(9, 0, 1)))
+    }),
+  },
+  {
+    name: 'h2 RST_STREAM of a server',
+    side: 'server',
+    port: 'h2',
+    run: reading((socket) => {
+      socket.write(settings())
+      flood(socket, () => many(500, () => rstStream(1, 8)))
     }),
   },
 ]

@@ -26,6 +26,8 @@ const DEFAULT_MAX_LIST_BYTES = 65_536
 const FORBIDDEN = new Uint8Array(TOKEN_NAME_LENGTHS.length)
 FORBIDDEN[token(':path')] = STEP_NOT_TARGET
 FORBIDDEN[token(':authority')] = STEP_NOT_AUTHORITY
+/** In front of one block: the smallest size since the last one, and the one that holds (RFC 7541 §4.2). More do nothing, and cost. */
+const MAX_SIZE_UPDATES = 2
 const HUFFMAN_BIT = 0x80
 /** Of a name, in an error. */
 const MAX_SHOWN_CHARS = 64
@@ -85,6 +87,7 @@ export class HpackDecoder {
     const memo = kind === 'trailers' ? undefined : this.#memo
     memo?.begin()
     let isBlockStart = true
+    let sizeUpdates = 0
     for (let at = start; at < end; at = this.#at) {
       const first = buf[at]!
       const repeated = memo === undefined ? 0 : memo.match(head.count, buf, at, end)
@@ -94,6 +97,7 @@ export class HpackDecoder {
       } else if (first >= 0x80) {
         this.#indexed(head, this.#integer(buf, at, end, 0x7f), at - start)
       } else if ((first & 0xe0) === 0x20) {
+        if (++sizeUpdates > MAX_SIZE_UPDATES) throw compressionError('a third table size update in one block (§4.2)')
         this.#resize(this.#integer(buf, at, end, 0x1f), isBlockStart)
         continue
       } else {

@@ -151,7 +151,7 @@ class Oracle {
 
   check(block: Buffer, ours: Field[] | undefined): void {
     const theirs = this.decode(block)
-    // RFC 7541 §4.2: a size update comes first. hpack.js takes it anywhere.
+    // RFC 7541 §4.2: size updates come first, two at most. hpack.js takes them anywhere, and any number.
     if (ours === undefined && theirs !== undefined && hasLateSizeUpdate(block)) return
     deepEqual(ours, theirs, `hpack.js: ${block.toString('hex')}`)
   }

@@ -158,6 +158,7 @@ test('what is not HPACK ends the connection', async (t) => {
     { name: 'a value with a byte of padding', bytes: hex('04 82 07 ff') },
     { name: 'a name with zeros as padding', bytes: hex('00 81 06 01 61') },
     { name: 'a size update behind a field', bytes: hex('82 20') },
+    { name: 'a third size update', bytes: hex('20 20 20 82') },
     { name: 'a size update above the setting', bytes: hex('3f e2 1f') },
   ]
   for (const { name, bytes } of cases) t.throws(() => decode(new HpackDecoder(4096), bytes), { code: 9 }, name)
