@@ -8,6 +8,7 @@ import type { Direction, Surroundings } from './assembly/direction.ts'
 import { assembleInbound } from './assembly/inbound.ts'
 import { assembleOutbound } from './assembly/outbound.ts'
 import type { Config } from './config/config.ts'
+import { trimChunks } from './http/chunk-pool.ts'
 import { giveBackMemory, IdleMemory } from './io/idle-memory.ts'
 import { activity } from './io/socket-transport.ts'
 import { declareFamilies } from './telemetry/families.ts'
@@ -83,6 +84,7 @@ export async function startProxy(
   const ticker = setInterval(() => {
     const at = nowMs()
     for (const part of [inbound, outbound, control]) part.tick(at)
+    trimChunks()
     memory.tick(activity.reads, inbound.connectionCount + outbound.connectionCount)
   }, TICK_MS)
   ticker.unref()

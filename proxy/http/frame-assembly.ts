@@ -11,6 +11,8 @@ import { type FrameSink, readFrames } from '../wire/frame-reader.ts'
 import { MAX_FRAME_BYTES } from './http2-config.ts'
 
 const PIECE_BYTES = FRAME_HEADER_LENGTH + MAX_FRAME_BYTES
+/** As long as hardly anything of the frame has come: thousands of peers may begin one and say no more. */
+const SHORT_PIECE_BYTES = 512
 const MAX_POOLED = 32
 const EMPTY = Buffer.alloc(0)
 
@@ -46,7 +48,7 @@ export class FrameAssembly {
 
   /** Nothing follows: gives the memory back. */
   clear(): void {
-    if (this.#buf.length === PIECE_BYTES && pool.length < MAX_POOLED) pool.push(this.#buf)
+    giveBack(this.#buf)
     this.#buf = EMPTY
     this.#bytes = 0
   }
@@ -79,16 +81,29 @@ export class FrameAssembly {
     this.#buf = EMPTY
     this.#bytes = 0
     readFrames(frame, 0, frameBytes, MAX_FRAME_BYTES, sink)
-    if (pool.length < MAX_POOLED) pool.push(frame)
+    giveBack(frame)
     return at
   }
 
   /** Takes up to `wanted` bytes; returns the offset behind them. */
   #extend(buf: Buffer, start: number, end: number, wanted: number): number {
     const taken = Math.min(wanted, end - start)
-    if (this.#buf.length === 0) this.#buf = pool.pop() ?? Buffer.allocUnsafeSlow(PIECE_BYTES)
+    if (this.#bytes + taken > this.#buf.length) this.#grow(this.#bytes + taken)
     buf.copy(this.#buf, this.#bytes, start, start + taken)
     this.#bytes += taken
     return start + taken
   }
+
+  #grow(bytes: number): void {
+    const before = this.#buf
+    this.#buf =
+      bytes > SHORT_PIECE_BYTES
+        ? (pool.pop() ?? Buffer.allocUnsafeSlow(PIECE_BYTES))
+        : Buffer.allocUnsafeSlow(SHORT_PIECE_BYTES)
+    before.copy(this.#buf, 0, 0, this.#bytes)
+  }
+}
+
+function giveBack(piece: Buffer): void {
+  if (piece.length === PIECE_BYTES && pool.length < MAX_POOLED) pool.push(piece)
 }

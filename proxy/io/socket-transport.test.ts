@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { test } from 'tap'
-import { held, MAX_SMALL, SMALL_CHUNK_BYTES } from '../http/chunk-pool.ts'
+import { held, KEPT_SMALL, SMALL_CHUNK_BYTES } from '../http/chunk-pool.ts'
 import { SocketTransport } from './socket-transport.ts'
 import { joined, readAll, write } from './test-sockets.ts'
 
@@ -84,7 +84,7 @@ test('a transport over a socket', async (t) => {
 })
 
 test('connections that are answered in one turn do not each hold a chunk until its end', async (t) => {
-  const count = 3 * MAX_SMALL
+  const count = 3 * KEPT_SMALL
   const pairs = await Promise.all(Array.from({ length: count }, transportToClient))
   let most = 0
   for (const { transport } of pairs) {
@@ -103,6 +103,6 @@ test('connections that are answered in one turn do not each hold a chunk until i
   for (const { client } of pairs) client.write('question')
   t.same(new Set((await Promise.all(answers)).map(String)), new Set(['answer']))
   t.ok(most > before + SMALL_CHUNK_BYTES, 'several in one turn')
-  t.ok(most <= before + MAX_SMALL * SMALL_CHUNK_BYTES, `${most} bytes for ${count} connections`)
+  t.ok(most <= before + KEPT_SMALL * SMALL_CHUNK_BYTES, `${most} bytes for ${count} connections`)
   for (const { close } of pairs) close()
 })

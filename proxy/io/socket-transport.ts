@@ -5,7 +5,7 @@
  * shared by all connections, so a connection that writes nothing owns none.
  */
 import type { Socket } from 'node:net'
-import { LARGE_CHUNK_BYTES, MAX_SMALL, releaseChunk, takeChunk } from '../http/chunk-pool.ts'
+import { KEPT_SMALL, LARGE_CHUNK_BYTES, releaseChunk, takeChunk } from '../http/chunk-pool.ts'
 import { Lingering } from '../http/lingering.ts'
 import type { ByteCounters, Transport, TransportHandler } from '../http/transport.ts'
 import { boundUnsent } from './kernel-socket.ts'
@@ -82,7 +82,7 @@ export class SocketTransport implements Transport, ByteCounters {
       }
       // A turn may read a thousand connections, and each that answers holds a chunk until it is flushed: before there are
       // more than the pool keeps, what was written leaves. Here, because nobody is in the middle of writing.
-      if (dirty.length >= MAX_SMALL) flushAll()
+      if (dirty.length >= KEPT_SMALL) flushAll()
       activity.reads++
       this.readBytes += length
       this.handler.onBytes(buf, 0, length)
