@@ -99,6 +99,13 @@ export const TrafficPolicy = {
   penalizeFailures: 'balancer.alpha.linkerd.io/penalize-failures',
   loadBiaserPenalty: 'balancer.alpha.linkerd.io/load-biaser-penalty',
   loadBiaserMaxRetryAfter: 'balancer.alpha.linkerd.io/load-biaser-max-retry-after',
+  minReadyEndpoints: 'balancer.weft.dev/failure-accrual-min-ready-endpoints',
+  affinityHeader: 'balancer.weft.dev/session-affinity-header',
+  affinityCookie: 'balancer.weft.dev/session-affinity-cookie',
+  affinityCookiePath: 'balancer.weft.dev/session-affinity-cookie-path',
+  affinityCookieTtl: 'balancer.weft.dev/session-affinity-cookie-ttl',
+  affinityMaxLoad: 'balancer.weft.dev/session-affinity-max-load',
+  slowStartWindow: 'balancer.weft.dev/slow-start-window',
 } as const
 
 /** What injector and control plane write onto objects. */

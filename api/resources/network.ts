@@ -1,5 +1,5 @@
 /** Networks with exceptions, in the terms of NetworkAuthentication, ServerAuthorization and EgressNetwork. */
-import { type Cidr, cidrContains, parseCidr, parseIp } from '../ip.ts'
+import { type Cidr, cidrContains, parseCidr } from '../ip.ts'
 import { array, type Check, describe, fail, object, required, withDefault } from './check.ts'
 
 export interface Network {
@@ -8,15 +8,8 @@ export interface Network {
   readonly except: readonly string[]
 }
 
-/** A bare address is the network of it alone. */
-export function cidrOf(text: string): Cidr | undefined {
-  if (text.includes('/')) return parseCidr(text)
-  const address = parseIp(text)
-  return address === undefined ? undefined : { base: address, prefixBits: address.length * 8 }
-}
-
 const cidr: Check<string> = (value, path, report) =>
-  typeof value === 'string' && cidrOf(value) !== undefined
+  typeof value === 'string' && parseCidr(value) !== undefined
     ? value
     : fail(report, path, `${describe(value)} is not a network such as 10.0.0.0/8, or an address`)
 
@@ -25,9 +18,9 @@ export const network: Check<Network> = object<Network>(
   {
     unknown: 'refuse',
     also({ cidr, except }, path, report) {
-      const whole = cidrOf(cidr)!
+      const whole = parseCidr(cidr)!
       for (const [index, text] of except.entries()) {
-        const part = cidrOf(text)!
+        const part = parseCidr(text)!
         if (contains(part, whole))
           report.problem([...path, 'except', index], `${text} leaves nothing of ${cidr}; remove the network instead`)
         else if (!contains(whole, part))

@@ -5,6 +5,7 @@ import {
   DEFAULT_CLUSTER_DOMAIN,
   DEFAULT_CLUSTER_NETWORKS,
   DEFAULT_CONTROL_PLANE_NS,
+  DEFAULT_EGRESS_NS,
   DEFAULT_OPAQUE_PORTS,
   DefaultPolicy,
 } from '../../api/vocabulary.ts'
@@ -13,6 +14,8 @@ export interface ClusterConfig {
   readonly controlPlaneNs: string
   readonly clusterDomain: string
   readonly trustDomain: string
+  /** EgressNetworks of this namespace apply to clients whose own namespace has none. */
+  readonly egressNamespace: string
   /** What counts as inside: addresses here that nobody knows are not egress. */
   readonly clusterNetworks: readonly Cidr[]
   /** For pods and services that have no annotation. */
@@ -34,6 +37,7 @@ export const DEFAULT_CLUSTER_CONFIG: ClusterConfig = {
   controlPlaneNs: DEFAULT_CONTROL_PLANE_NS,
   clusterDomain: DEFAULT_CLUSTER_DOMAIN,
   trustDomain: DEFAULT_CLUSTER_DOMAIN,
+  egressNamespace: DEFAULT_EGRESS_NS,
   clusterNetworks: networks(DEFAULT_CLUSTER_NETWORKS),
   opaquePorts: portSetOf(DEFAULT_OPAQUE_PORTS),
   inboundPolicy: DefaultPolicy.allUnauthenticated,

@@ -17,11 +17,13 @@ function clusterOf(objects: readonly Resource[]): Cluster {
 }
 
 function messageAt(objects: readonly Resource[], address: string) {
-  const { policy } = outboundPolicyAt(clusterOf(objects), parseSocketAddress(address)!)
-  return json(OutboundPolicySchema, outboundMessage(policy, 'cluster.local'))
+  const { policy } = outboundPolicyAt(clusterOf(objects), 'shop', parseSocketAddress(address)!)
+  return json(OutboundPolicySchema, outboundMessage(policy, { clusterDomain: 'cluster.local', hasExtensions: false }))
 }
 
-const RESOURCE = { resource: { group: 'core', kind: 'Service', name: 'web', namespace: 'shop', port: 80 } }
+const RESOURCE = {
+  resource: { group: 'core', kind: 'Service', name: 'web', namespace: 'shop', port: 80, weftGeneration: '1' },
+}
 const BACKEND = {
   metadata: RESOURCE,
   queue: { capacity: 100, failfastTimeout: '3s' },
@@ -88,18 +90,19 @@ test('addresses that are no port of a service', async (t) => {
     'outside the cluster is forwarded',
   )
   const inside = parseSocketAddress('10.0.0.1:80')!
-  t.throws(() => outboundPolicyAt(clusterOf([web()]), inside), { code: status.NOT_FOUND }, 'a pod')
+  t.throws(() => outboundPolicyAt(clusterOf([web()]), 'shop', inside), { code: status.NOT_FOUND }, 'a pod')
 })
 
 test('by name', async (t) => {
   const named = (text: string, objects: readonly Resource[] = []) => {
-    const { policy } = outboundPolicyOf(clusterOf(objects), parseAuthority(text)!)
-    return json(OutboundPolicySchema, outboundMessage(policy, 'cluster.local'))
+    const { policy } = outboundPolicyOf(clusterOf(objects), 'shop', parseAuthority(text)!)
+    return json(OutboundPolicySchema, outboundMessage(policy, { clusterDomain: 'cluster.local', hasExtensions: false }))
   }
   const http1 = web({}, { appProtocol: 'http' })
   t.same(named('web.shop.svc.cluster.local:80', [http1]).protocol, { http1: HTTP })
   t.same(named('web.shop.svc', [http1]).protocol, { http1: HTTP }, 'the domain and port 80 may be left out')
-  t.same(named('web.shop.svc.cluster.local').protocol, DETECT, 'the service need not exist')
+  const absent = JSON.parse(JSON.stringify(DETECT).replaceAll(',"weftGeneration":"1"', ''))
+  t.same(named('web.shop.svc.cluster.local').protocol, absent, 'the service need not exist')
   for (const text of ['example.com', 'web.shop', '10.0.0.1:80']) {
     t.throws(() => named(text), { code: status.NOT_FOUND }, text)
   }
@@ -161,17 +164,17 @@ test('annotations', async (t) => {
     {
       name: 'any retry key gives one retry',
       annotations: { 'retry.linkerd.io/grpc': 'internal' },
-      settings: { retry: { maxRetries: 1, statuses: [] } },
+      settings: { retry: { maxRetries: 1, statuses: [], grpcCodes: ['internal'] } },
     },
     {
       name: 'a limit of zero counts as absent',
       annotations: { 'retry.linkerd.io/limit': '0' },
-      settings: { retry: { maxRetries: 1, statuses: [] } },
+      settings: { retry: { maxRetries: 1, statuses: [], grpcCodes: [] } },
     },
     {
       name: 'conditions in any case',
       annotations: { 'retry.linkerd.io/http': 'Gateway-Error' },
-      settings: { retry: { maxRetries: 1, statuses: [{ start: 502, end: 504 }] } },
+      settings: { retry: { maxRetries: 1, statuses: [{ start: 502, end: 504 }], grpcCodes: [] } },
     },
     {
       name: 'consecutive accrual and its defaults',
@@ -179,6 +182,42 @@ test('annotations', async (t) => {
       settings: {
         accrual: { kind: 'consecutive', maxFailures: 7, minPenaltyMs: 1_000, maxPenaltyMs: 60_000, jitterRatio: 0.5 },
       },
+    },
+    {
+      name: 'a floor of ready endpoints',
+      annotations: {
+        'balancer.linkerd.io/failure-accrual': 'consecutive',
+        'balancer.weft.dev/failure-accrual-min-ready-endpoints': '2',
+      },
+      settings: {
+        accrual: {
+          kind: 'consecutive',
+          minReadyEndpoints: 2,
+          maxFailures: 7,
+          minPenaltyMs: 1_000,
+          maxPenaltyMs: 60_000,
+          jitterRatio: 0.5,
+        },
+      },
+    },
+    {
+      name: 'affinity by header',
+      annotations: { 'balancer.weft.dev/session-affinity-header': 'X-User' },
+      settings: { affinity: { key: { kind: 'header', name: 'x-user' }, maxLoad: 1.25 } },
+    },
+    {
+      name: 'affinity by cookie',
+      annotations: {
+        'balancer.weft.dev/session-affinity-cookie': 'sid',
+        'balancer.weft.dev/session-affinity-cookie-ttl': '1h',
+        'balancer.weft.dev/session-affinity-max-load': '2',
+      },
+      settings: { affinity: { key: { kind: 'cookie', name: 'sid', path: '/', ttlMs: 3_600_000 }, maxLoad: 2 } },
+    },
+    {
+      name: 'slow start',
+      annotations: { 'balancer.weft.dev/slow-start-window': '30s' },
+      settings: { slowStartMs: 30_000 },
     },
     {
       name: 'other balancer keys alone do nothing',
@@ -210,6 +249,11 @@ test('annotations', async (t) => {
       'balancer.alpha.linkerd.io/failure-accrual-success-rate-window': '5ms',
     },
     { 'balancer.alpha.linkerd.io/penalize-failures': 'yes' },
+    { 'retry.linkerd.io/grpc': 'unknown' },
+    { 'balancer.weft.dev/session-affinity-cookie': 'a b' },
+    { 'balancer.weft.dev/session-affinity-cookie': 'a', 'balancer.weft.dev/session-affinity-header': 'b' },
+    { 'balancer.weft.dev/session-affinity-header': 'b', 'balancer.weft.dev/session-affinity-max-load': '0.5' },
+    { 'balancer.weft.dev/slow-start-window': '2h' },
   ]
   for (const annotations of wrong) {
     const { settings, problems } = trafficSettings(annotations)
@@ -222,5 +266,5 @@ test('annotations', async (t) => {
     )
   }
   const { settings } = trafficSettings({ 'timeout.linkerd.io/request': 'soon', 'retry.linkerd.io/limit': '2' })
-  t.same(settings, { retry: { maxRetries: 2, statuses: [] } }, 'one wrong group leaves the others')
+  t.same(settings, { retry: { maxRetries: 2, statuses: [], grpcCodes: [] } }, 'one wrong group leaves the others')
 })

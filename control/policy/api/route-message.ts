@@ -8,7 +8,6 @@ import type {
   HttpRouteMatchSchema,
   PathModifierSchema,
   RatioSchema,
-  RequestHeaderModifierSchema,
   RequestRedirectSchema,
 } from '../../../api/gen/http_route_pb.js'
 import type { HeadersSchema } from '../../../api/gen/http_types_pb.js'
@@ -90,11 +89,8 @@ function headerMessage({ name, value }: NamedMatch): MessageInitShape<typeof Hea
     : { name, value: { case: 'regex', value: value.value } }
 }
 
-export function headersMessage({
-  add,
-  set,
-  remove,
-}: HeaderEdits): MessageInitShape<typeof RequestHeaderModifierSchema> {
+/** Modifiers of requests and of responses have one shape. */
+export function headersMessage({ add, set, remove }: HeaderEdits) {
   return { add: fieldsMessage(add), set: fieldsMessage(set), remove: [...remove] }
 }
 

@@ -79,25 +79,27 @@ export class PolicyService {
     }
   }
 
-  #outboundTarget({ sourceWorkload, target }: TrafficSpec): Target<OutboundPolicy> {
-    requireWorkload(sourceWorkload)
-    const { key, find } = this.#outboundLookup(target)
+  #outboundTarget({ sourceWorkload, target, weftExtensions }: TrafficSpec): Target<OutboundPolicy> {
+    const { namespace } = requireWorkload(sourceWorkload)
+    const { key, find } = this.#outboundLookup(namespace, target)
+    const hasExtensions = weftExtensions > 0
     return {
-      key,
+      key: `${namespace} ${hasExtensions ? 'weft' : 'linkerd'} ${key}`,
       compute: () => {
         const { policy, problems } = find()
-        return { policy, problems, message: () => outboundMessage(policy, this.#cluster.config.clusterDomain) }
+        const { clusterDomain } = this.#cluster.config
+        return { policy, problems, message: () => outboundMessage(policy, { clusterDomain, hasExtensions }) }
       },
     }
   }
 
-  #outboundLookup(target: TrafficSpec['target']) {
+  #outboundLookup(namespace: string, target: TrafficSpec['target']) {
     switch (target.case) {
       case 'addr': {
         requirePort(target.value.port)
         const address = tcpAddressFromMessage(target.value)
         if (address === undefined) throw new GrpcError(status.INVALID_ARGUMENT, 'the target address has no IP')
-        return { key: formatSocketAddress(address), find: () => outboundPolicyAt(this.#cluster, address) }
+        return { key: formatSocketAddress(address), find: () => outboundPolicyAt(this.#cluster, namespace, address) }
       }
       case 'authority': {
         const authority = parseAuthority(target.value)
@@ -105,7 +107,7 @@ export class PolicyService {
           throw new GrpcError(status.INVALID_ARGUMENT, `"${target.value.slice(0, 300)}" is not host:port`)
         }
         const { host, port } = authority
-        return { key: `name ${host}:${port}`, find: () => outboundPolicyOf(this.#cluster, authority) }
+        return { key: `name ${host}:${port}`, find: () => outboundPolicyOf(this.#cluster, namespace, authority) }
       }
       case undefined:
         throw new GrpcError(status.INVALID_ARGUMENT, 'the target is missing')

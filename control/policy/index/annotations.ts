@@ -1,10 +1,21 @@
 /**
- * Traffic annotations of a Service. A group with a wrong value is dropped whole and told, since half of a retry policy
+ * Traffic annotations of Services, EgressNetworks and routes. A group with a wrong value is dropped whole and told, since half of a retry policy
  * is not what its author wrote.
  */
 import { parseDurationMs } from '../../../api/duration.ts'
 import { TrafficPolicy } from '../../../api/vocabulary.ts'
-import type { FailureAccrual, HttpRetry, LoadBias, StatusRange, Timeouts, TrafficSettings } from '../model/outbound.ts'
+import {
+  type FailureAccrual,
+  type LoadBias,
+  RETRYABLE_GRPC_CODES,
+  type Retry,
+  type RetryableGrpcCode,
+  type RouteSettings,
+  type SessionAffinity,
+  type StatusRange,
+  type Timeouts,
+  type TrafficSettings,
+} from '../model/outbound.ts'
 
 type Annotations = Readonly<Record<string, string>>
 
@@ -25,17 +36,55 @@ export function trafficSettings(annotations: Annotations): ParsedSettings {
       return undefined
     }
   }
-  const [timeouts, retry, accrual, loadBias] = [group(timeoutsOf), group(retryOf), group(accrualOf), group(loadBiasOf)]
+  const [timeouts, retry, accrual] = [group(timeoutsOf), group(retryOf), group(accrualOf)]
+  const [loadBias, affinity, slowStartMs] = [group(loadBiasOf), group(affinityOf), group(slowStartOf)]
   return {
     settings: {
       ...(timeouts && { timeouts }),
       ...(retry && { retry }),
       ...(accrual && { accrual }),
       ...(loadBias && { loadBias }),
+      ...(affinity && { affinity }),
+      ...(slowStartMs && { slowStartMs }),
     },
     problems,
   }
 }
+
+export interface ParsedRouteSettings {
+  /** A group that a route sets in any way replaces that of its parent, also when it sets it to nothing. */
+  readonly settings: RouteSettings
+  readonly setsTimeouts: boolean
+  readonly setsRequestTimeout: boolean
+  readonly setsRetry: boolean
+  readonly problems: readonly string[]
+}
+
+export function routeSettings(annotations: Annotations): ParsedRouteSettings {
+  const { settings, problems } = trafficSettings(
+    Object.fromEntries(Object.entries(annotations).filter(([key]) => ROUTE_KEYS.includes(key))),
+  )
+  return {
+    settings,
+    setsRequestTimeout: annotations[TrafficPolicy.timeoutRequest] !== undefined,
+    setsTimeouts: TIMEOUT_KEYS.some((key) => annotations[key] !== undefined),
+    setsRetry: RETRY_KEYS.some((key) => annotations[key] !== undefined),
+    problems,
+  }
+}
+
+const TIMEOUT_KEYS: readonly string[] = [
+  TrafficPolicy.timeoutRequest,
+  TrafficPolicy.timeoutResponse,
+  TrafficPolicy.timeoutIdle,
+]
+const RETRY_KEYS: readonly string[] = [
+  TrafficPolicy.retryHttp,
+  TrafficPolicy.retryGrpc,
+  TrafficPolicy.retryLimit,
+  TrafficPolicy.retryTimeout,
+]
+const ROUTE_KEYS = [...TIMEOUT_KEYS, ...RETRY_KEYS]
 
 /** Zero counts as absent. */
 function timeoutsOf(annotations: Annotations): Timeouts | undefined {
@@ -46,16 +95,23 @@ function timeoutsOf(annotations: Annotations): Timeouts | undefined {
   return { ...(requestMs && { requestMs }), ...(responseMs && { responseMs }), ...(idleMs && { idleMs }) }
 }
 
-function retryOf(annotations: Annotations): HttpRetry | undefined {
+function retryOf(annotations: Annotations): Retry | undefined {
   const { retryHttp, retryGrpc, retryLimit, retryTimeout } = TrafficPolicy
-  if ([retryHttp, retryGrpc, retryLimit, retryTimeout].every((key) => annotations[key] === undefined)) return undefined
+  if (RETRY_KEYS.every((key) => annotations[key] === undefined)) return undefined
   const perTryTimeoutMs = durationMs(annotations, retryTimeout)
   const limit = number(annotations, retryLimit, 0, 65_535) ?? 0
   return {
     maxRetries: limit === 0 ? 1 : limit,
     ...(perTryTimeoutMs && { perTryTimeoutMs }),
     statuses: (annotations[retryHttp]?.split(',') ?? []).map((text) => statusRange(retryHttp, text)),
+    grpcCodes: (annotations[retryGrpc]?.split(',') ?? []).map((text) => grpcCode(retryGrpc, text)),
   }
+}
+
+function grpcCode(key: string, text: string): RetryableGrpcCode {
+  const code = RETRYABLE_GRPC_CODES.find((each) => each === text.toLowerCase())
+  if (code !== undefined) return code
+  throw new WrongValue(key, text, `one of ${RETRYABLE_GRPC_CODES.join(', ')}, separated by commas without blanks`)
 }
 
 function statusRange(key: string, text: string): StatusRange {
@@ -85,8 +141,10 @@ function accrualOf(annotations: Annotations): FailureAccrual | undefined {
     const given = annotations[TrafficPolicy.consecutiveMaxPenalty] ?? '60s'
     throw new WrongValue(TrafficPolicy.consecutiveMaxPenalty, given, 'above zero and not below the minimal penalty')
   }
+  const minReadyEndpoints = number(annotations, TrafficPolicy.minReadyEndpoints, 0, 1_000_000)
   return {
     kind,
+    ...(minReadyEndpoints && { minReadyEndpoints }),
     maxFailures: number(annotations, TrafficPolicy.consecutiveMaxFailures, 0, 2 ** 32 - 1) ?? 7,
     minPenaltyMs,
     maxPenaltyMs,
@@ -119,6 +177,41 @@ function loadBiasOf(annotations: Annotations): LoadBias | undefined {
     maxRetryAfterMs: durationMs(annotations, TrafficPolicy.loadBiaserMaxRetryAfter) ?? 300_000,
   }
 }
+
+function affinityOf(annotations: Annotations): SessionAffinity | undefined {
+  const { affinityHeader, affinityCookie, affinityCookiePath, affinityCookieTtl, affinityMaxLoad } = TrafficPolicy
+  const header = annotations[affinityHeader]
+  const cookie = annotations[affinityCookie]
+  if (header === undefined && cookie === undefined) return undefined
+  if (header !== undefined && cookie !== undefined) {
+    throw new WrongValue(affinityCookie, cookie, `possible beside ${affinityHeader}; remove one of the two`)
+  }
+  for (const [key, name] of [
+    [affinityHeader, header],
+    [affinityCookie, cookie],
+  ] as const) {
+    if (name !== undefined && !/^[A-Za-z0-9!#$%&'*+\-.^_`|~]{1,128}$/.test(name)) {
+      throw new WrongValue(key, name, 'a name of letters, digits and -_.')
+    }
+  }
+  const maxLoad = fraction(annotations, affinityMaxLoad, 100) ?? 1.25
+  if (maxLoad < 1) throw new WrongValue(affinityMaxLoad, annotations[affinityMaxLoad]!, 'a number from 1 to 100')
+  if (header !== undefined) return { key: { kind: 'header', name: header.toLowerCase() }, maxLoad }
+  const path = annotations[affinityCookiePath] ?? '/'
+  if (!/^\/[!-:<-~]*$/.test(path)) throw new WrongValue(affinityCookiePath, path, 'a path such as /shop')
+  const ttlMs = durationMs(annotations, affinityCookieTtl)
+  return { key: { kind: 'cookie', name: cookie!, path, ...(ttlMs && { ttlMs }) }, maxLoad }
+}
+
+function slowStartOf(annotations: Annotations): number | undefined {
+  const ms = durationMs(annotations, TrafficPolicy.slowStartWindow)
+  if (ms !== undefined && ms > MAX_SLOW_START_MS) {
+    throw new WrongValue(TrafficPolicy.slowStartWindow, annotations[TrafficPolicy.slowStartWindow]!, 'at most 1h')
+  }
+  return ms
+}
+
+const MAX_SLOW_START_MS = 3_600_000
 
 class WrongValue extends Error {
   constructor(key: string, value: string, expected: string) {

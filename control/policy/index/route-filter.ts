@@ -3,6 +3,7 @@
  *
  * A filter that cannot be applied must not be skipped (Gateway API): it becomes a failure that answers in its place.
  */
+import { status } from '@grpc/grpc-js'
 import type { ObjectRef } from '../../../api/resources/reference.ts'
 import type { HeaderModifier, PathModifier, RouteFilter as RouteFilterObject } from '../../../api/resources/route.ts'
 import type { Failure, HeaderEdits, PathEdit, Ratio, RouteFilter } from '../model/route.ts'
@@ -30,7 +31,7 @@ export function routeFilters<Backend>(
 
 /** What a request gets that meets something which was not understood. */
 export function failure(message: string): Failure {
-  return { kind: 'failure', status: 500, message }
+  return { kind: 'failure', status: 500, grpcCode: status.INTERNAL, message }
 }
 
 /** The filter, or why there is none. */

@@ -67,6 +67,8 @@ export type RouteFilter<Backend> =
 export interface Failure {
   readonly kind: 'failure'
   readonly status: number
+  /** In gRPC routes. */
+  readonly grpcCode: number
   readonly message: string
 }
 export interface HeaderEdits {
