@@ -36,6 +36,7 @@ export const GROUPS = {
     patch: async () => (await import('../../injector/patch.fuzz.ts')).patchFuzzer,
     'endpoint-updates': async () =>
       (await import('../../control/destination/endpoint-updates.fuzz.ts')).endpointUpdatesFuzzer,
+    'inbound-policies': async () => (await import('../../control/policy/index/inbound.fuzz.ts')).inboundFuzzer,
     'dns-server': async () => (await import('../../local/dns/server.fuzz.ts')).dnsServerFuzzer,
     'dns-answers': async () => (await import('../../proxy/io/resolve.fuzz.ts')).dnsAnswersFuzzer,
   },
