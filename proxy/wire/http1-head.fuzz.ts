@@ -214,6 +214,10 @@ const STRICTER_LLHTTP: readonly Reason[] = [
     allows: (code, head) => code === 'HPE_INVALID_URL' && /[\x80-\xff]/.test(targetOf(head)),
   },
   {
+    why: 'two equal lengths become one here (RFC 9110 §8.6); two that differ, or one beside a coding, are not taken',
+    allows: (code, head) => code === 'HPE_UNEXPECTED_CONTENT_LENGTH' && head.framing === Framing.length,
+  },
+  {
     why: 'llhttp wants letters alone in a scheme (RFC 3986 §3.1 has digits and +-. too)',
     allows: (code, head) =>
       code === 'HPE_INVALID_URL' && /^[a-z][a-z]*[0-9+.-]/i.test(head.get(token(':scheme')) ?? ''),

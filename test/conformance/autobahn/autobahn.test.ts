@@ -1,5 +1,5 @@
 import t, { test } from 'tap'
-import { type Autobahn, findAutobahn, isAsGood } from './autobahn.ts'
+import { type Autobahn, findAutobahn, isAsGood, isOutOfTime } from './autobahn.ts'
 import { compare, describe } from './doors.ts'
 
 const INSTALL_AND_RUN_MS = 480_000
@@ -30,6 +30,18 @@ test('a verdict is compared', async (t) => {
   ]
   for (const c of cases)
     t.equal(isAsGood(c.with, c.without), c.isAsGood, `${c.with?.behavior} for ${c.without.behavior}`)
+})
+
+test('a case is told with its reason', async (t) => {
+  const ok = { behavior: 'OK', behaviorClose: 'OK' }
+  const late = { behavior: 'FAILED', behaviorClose: 'OK', reason: 'Case did not finish within 480 seconds.' }
+  t.equal(
+    describe({ id: '12.2.15', direct: ok, oneProxy: late, twoProxies: undefined, isAsGood: false }),
+    '12.2.15: OK without the mesh, FAILED (closing: OK) [Case did not finish within 480 seconds.] behind one proxy, not run behind two',
+  )
+  t.equal(isOutOfTime(late), true)
+  t.equal(isOutOfTime({ ...late, reason: 'Actual events differ from any expected.' }), false)
+  t.equal(isOutOfTime(ok), false)
 })
 
 const autobahn = await findAutobahn()

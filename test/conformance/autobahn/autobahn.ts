@@ -23,6 +23,8 @@ export interface Autobahn {
 export interface Verdict {
   readonly behavior: string
   readonly behaviorClose: string
+  /** In words, for a case that failed. */
+  readonly reason?: string
 }
 
 /** Verdicts by server name, then by case (`6.4.1`). */
@@ -75,12 +77,28 @@ export async function runAutobahn({ python, folder }: Autobahn, options: Autobah
     })
     const index = JSON.parse(await readFile(join(outdir, 'index.json'), 'utf8')) as Record<
       string,
-      Record<string, Verdict>
+      Record<string, Verdict & { readonly reportfile: string }>
     >
-    return new Map(Object.entries(index).map(([agent, cases]) => [agent, new Map(Object.entries(cases))]))
+    const verdicts = new Map<string, Map<string, Verdict>>()
+    for (const [agent, cases] of Object.entries(index)) {
+      const ofAgent = new Map<string, Verdict>()
+      for (const [id, { behavior, behaviorClose, reportfile }] of Object.entries(cases)) {
+        const verdict = { behavior, behaviorClose }
+        const report = behavior === 'FAILED' ? await readFile(join(outdir, reportfile), 'utf8') : undefined
+        const reason = report === undefined ? undefined : (JSON.parse(report) as { readonly result: string }).result
+        ofAgent.set(id, reason === undefined ? verdict : { ...verdict, reason })
+      }
+      verdicts.set(agent, ofAgent)
+    }
+    return verdicts
   } finally {
     await rm(outdir, { recursive: true, force: true })
   }
+}
+
+/** Large and compressed cases have a deadline of Autobahn's own, which a busy machine may miss. */
+export function isOutOfTime(verdict: Verdict | undefined): boolean {
+  return /did not finish within/.test(verdict?.reason ?? '')
 }
 
 /** Best first. `INFORMATIONAL` is no verdict but an observation. */

@@ -55,6 +55,7 @@ export function describe({ id, direct, oneProxy, twoProxies }: Compared): string
 
 function text(verdict: Verdict | undefined): string {
   if (verdict === undefined) return 'not run'
-  const { behavior, behaviorClose } = verdict
-  return behavior === behaviorClose ? behavior : `${behavior} (closing: ${behaviorClose})`
+  const { behavior, behaviorClose, reason } = verdict
+  const closing = behavior === behaviorClose ? behavior : `${behavior} (closing: ${behaviorClose})`
+  return reason === undefined ? closing : `${closing} [${reason}]`
 }
