@@ -10,7 +10,7 @@ import { ErrorCode } from '../wire/connection-error.ts'
 import { Flag, FRAME_HEADER_LENGTH, FrameType } from '../wire/frame.ts'
 import { putFrameHeader, writeDataHeader, writeFrameHeader } from '../wire/frame-writer.ts'
 import type { Head } from '../wire/head.ts'
-import { blockBound, writeHpackBlock, writeTableSizeZero } from '../wire/hpack-encoder.ts'
+import { blockBound, putHpackBlock, writeTableSizeZero } from '../wire/hpack-encoder.ts'
 import { held } from './chunk-pool.ts'
 import { MAX_FRAME_BYTES } from './http2-config.ts'
 import type { Http2Session } from './http2-session.ts'
@@ -198,7 +198,7 @@ export class Http2Sender {
       this.#hasSentBlock = true
       writeTableSizeZero(out)
     }
-    writeHpackBlock(out, head, keepsHttp1Form)
+    putHpackBlock(out, head, keepsHttp1Form)
     const blockAt = frameAt + FRAME_HEADER_LENGTH
     const length = out.at - blockAt
     const flags = endStream ? Flag.endStream : 0

@@ -35,6 +35,7 @@ const MAX_CONNECT_RETRIES = 2
 const MAX_WAITING_BYTES = 1_048_576
 
 const GRPC_UNKNOWN = 2
+const HTTP_10 = Buffer.from('HTTP/1.0', 'latin1')
 const HTTP_11 = Buffer.from('HTTP/1.1', 'latin1')
 
 /** What all requests of one connection that were decided alike have in common. */
@@ -237,7 +238,7 @@ export class InboundExchange implements RequestHandler, ResponseHandler, StreamW
     if (head.version !== Version.http2) {
       const version = head.version
       dropHopByHop(head, head.status === 101)
-      if (this.#isRestored) head.set('l5d-orig-proto', version === Version.http10 ? 'HTTP/1.0' : 'HTTP/1.1')
+      if (this.#isRestored) head.set(ORIG_PROTO, version === Version.http10 ? HTTP_10 : HTTP_11)
     }
     this.#hasAnswered = true
     const upstream = this.#upstream

@@ -57,6 +57,8 @@ export interface InFlight {
 export class InboundHttp {
   readonly #connection: InboundHttpConnection
   readonly #identity: string | undefined
+  /** The same as bytes: every request gets it. */
+  readonly #clientId: Buffer | undefined
   #lastRoute: InboundRoute | undefined = undefined
   #lastAuthorization: Authorization | undefined = undefined
   #lastServer: InboundServer | undefined = undefined
@@ -66,6 +68,7 @@ export class InboundHttp {
     this.#connection = connection
     const { tls } = connection.client
     this.#identity = tls.kind === 'meshTls' ? tls.identity : undefined
+    this.#clientId = this.#identity === undefined ? undefined : Buffer.from(this.#identity, 'latin1')
   }
 
   readonly onRequest: RequestListener = (head: Head, endStream: boolean, stream: ServerStream): RequestHandler => {
@@ -119,8 +122,8 @@ export class InboundHttp {
     const onCounted = accessLog?.begin(head, this.#connection.clientAddr, this.#identity)
 
     // Whatever the client wrote there, the application reads only what TLS has proved.
-    head.drop(CLIENT_ID)
-    if (this.#identity !== undefined) head.addKnown(CLIENT_ID, this.#identity)
+    if (this.#clientId === undefined) head.drop(CLIENT_ID)
+    else head.set(CLIENT_ID, this.#clientId)
 
     const context = this.#contextOf(server, hit.route, authorization)
     const exchange = new InboundExchange(context, head, endStream, stream, isGrpc, onCounted)

@@ -39,6 +39,9 @@ const PROXY_ERROR = token('l5d-proxy-error')
 const PROXY_CONNECTION = token('l5d-proxy-connection')
 
 const NOTHING = Buffer.alloc(0)
+/** Values of `l5d-orig-proto` by the minor version of HTTP/1. */
+const ORIGIN_FORM = ['HTTP/1.0', 'HTTP/1.1'].map((version) => Buffer.from(version, 'latin1'))
+const ABSOLUTE_FORM = ORIGIN_FORM.map((version) => Buffer.from(`${version}; absolute-form`, 'latin1'))
 
 /** While nothing was sent the client has no credit for more than its window; a hard bound all the same. */
 const MAX_WAITING_BYTES = 1_048_576
@@ -205,8 +208,8 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
 
   /** HTTP/1 over HTTP/2 between proxies: the peer restores version and form (facts: orig-proto). */
   #markOrigProto(head: Head): void {
-    const version = head.version === Version.http10 ? 'HTTP/1.0' : 'HTTP/1.1'
-    head.set('l5d-orig-proto', head.isAbsoluteForm ? `${version}; absolute-form` : version)
+    const minor = head.version === Version.http10 ? 0 : 1
+    head.set(ORIG_PROTO, (head.isAbsoluteForm ? ABSOLUTE_FORM : ORIGIN_FORM)[minor]!)
     const te = head.get(TE)
     if (te !== undefined && te !== 'trailers') head.drop(TE)
   }

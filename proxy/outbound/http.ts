@@ -11,6 +11,7 @@ import type { Target } from './target.ts'
 
 const CONTENT_TYPE = token('content-type')
 const REQUIRE_ID = token('l5d-require-id')
+const DST_CANONICAL = token('l5d-dst-canonical')
 /** Honoured only where a route allows it; this version refuses them there instead of ignoring them. */
 const OVERRIDES = [
   'l5d-timeout',
@@ -64,7 +65,7 @@ function startExchange(
   const exchange = new Exchange(context, route, head, endStream, stream, requiredId)
   // Behind the fields that Connection named, which are gone now.
   const { canonicalName } = route.plan
-  if (canonicalName !== undefined) head.set('l5d-dst-canonical', canonicalName)
+  if (canonicalName !== undefined) head.set(DST_CANONICAL, canonicalName)
   stream.handler = exchange
   exchange.start(head, endStream)
   return exchange

@@ -40,8 +40,8 @@ export interface RoutePlan {
   readonly responseClasses: readonly ResponseClass[]
   /** Every first attempt is paid into the budget, retryable or not. */
   readonly budget: RetryBudget | undefined
-  /** Added as `l5d-dst-canonical`; only profiles have it. */
-  readonly canonicalName: string | undefined
+  /** Added as `l5d-dst-canonical`, latin1; only profiles have it. */
+  readonly canonicalName: Buffer | undefined
   /** The policy lets `l5d-…` request headers override timeouts and retries. */
   readonly allowsOverrides: boolean
   readonly recorder: RouteRecorder

@@ -69,6 +69,7 @@ export class ProfileRouting implements Routing {
     this.#profile = profile
     this.#held = new Held(deps.cache)
     const logical = `${profile.name}:${port}`
+    const canonicalName = Buffer.from(logical, 'latin1')
     const budget = profile.budget === undefined ? undefined : new RetryBudget(profile.budget, deps.nowMs())
     const targets = profile.overrides.length > 0 ? profile.overrides : [{ authority: logical, weight: 1 }]
     const backends: BackendPlan[] = targets.map(({ authority, weight }) => ({
@@ -96,7 +97,7 @@ export class ProfileRouting implements Routing {
             : undefined,
         responseClasses: route?.responseClasses ?? [],
         budget,
-        canonicalName: logical,
+        canonicalName,
         allowsOverrides: false,
         recorder: deps.recorders.profileRoute(logical, route),
       },

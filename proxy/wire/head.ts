@@ -6,9 +6,9 @@
  * encoded form: an encoder of the same kind copies runs of untouched fields at once. Forwarding undecoded never means
  * unchecked: the parser that fills a head has checked every name and value (RFC 9113 §8.2.1, RFC 9112 §5).
  */
-import { writeLatin1 } from './bytes.ts'
+import { copyBytes, writeLatin1 } from './bytes.ts'
 import { decodeHuffman } from './huffman.ts'
-import { type FieldName, OTHER, TOKEN_NAME_BYTES, TOKEN_NAME_LENGTHS, TOKEN_NAMES, token, tokenOf } from './tokens.ts'
+import { OTHER, TOKEN_NAME_BYTES, TOKEN_NAME_LENGTHS, TOKEN_NAMES, token, tokenOf } from './tokens.ts'
 
 /** Columns of one field in `Head.fields`. */
 export const FIELD = {
@@ -269,20 +269,14 @@ export class Head {
     this.listBytes += bytes + 32
   }
 
-  /** As `add`, for a name with a token: its bytes need not be here. */
-  addKnown(known: number, value: string): void {
+  /** Replaces every value of a known field by one, checked by the caller: bytes, since many heads get the same. */
+  set(known: number, value: Uint8Array): void {
+    this.drop(known)
     this.ensure(value.length)
     const start = this.end
-    this.end = writeLatin1(value, this.bytes, start)
+    this.end = copyBytes(value, 0, value.length, this.bytes, start)
     this.push(known, -1, -1, start, this.end, 0, -1, -1)
     this.listBytes += TOKEN_NAME_LENGTHS[known]! + value.length + 32
-  }
-
-  /** Replaces every value of a known field by one. */
-  set(name: FieldName, value: string): void {
-    const known = token(name)
-    this.drop(known)
-    this.addKnown(known, value)
   }
 
   /** Replaces the value of a pseudo-field in place, so that pseudo-fields stay in front (RFC 9113 §8.3). */

@@ -54,13 +54,18 @@ export function blockBound(head: Head, keepsForm = false): number {
  *   (`http1-names.ts`, `http1-reason.ts`)
  */
 export function writeHpackBlock(out: Output, head: Head, keepsForm = false): void {
+  out.ensure(blockBound(head, keepsForm))
+  putHpackBlock(out, head, keepsForm)
+}
+
+/** As `writeHpackBlock`, for a caller that has made room for `blockBound` bytes. */
+export function putHpackBlock(out: Output, head: Head, keepsForm: boolean): void {
   let namesRow = -1
   const isHttp1Kept = keepsForm && head.encoding === Encoding.http1
   if (isHttp1Kept) {
     describeNames(head)
     namesRow = names.lastRow
   }
-  out.ensure(blockBound(head, keepsForm))
   const { bytes, fields, count } = head
   const buf = out.buf
   const isHpack = head.encoding === Encoding.hpack
