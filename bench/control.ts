@@ -6,7 +6,7 @@
 import { parseArgs } from 'node:util'
 import type { StubEndpoint, StubService } from '../test/support/control-messages.ts'
 import { startControlStub } from '../test/support/control-stub.ts'
-import { ALL_ORIGINS, isOpaque, ORIGINS, type Origin } from './origin-ports.ts'
+import { ALL_ORIGINS, isRaw, ORIGINS, type Origin } from './origin-ports.ts'
 import { DIRECT_OFFSET, VIP } from './pods.ts'
 
 const { values } = parseArgs({
@@ -24,7 +24,7 @@ function service(kind: string, vip: string, origin: Origin, endpoint: StubEndpoi
   return {
     name: `${kind}-${origin.port}.bench.svc.cluster.local:${origin.port}`,
     address: `${vip}:${origin.port}`,
-    isOpaque: isOpaque(origin),
+    isOpaque: isRaw(origin),
     endpoints: [{ ...endpoint, labels }],
   }
 }
@@ -32,7 +32,7 @@ function service(kind: string, vip: string, origin: Origin, endpoint: StubEndpoi
 const { identity, endpoint } = values
 const stub = await startControlStub({
   tlsHost: values.host,
-  opaquePorts: ALL_ORIGINS.filter(isOpaque).map(({ port }) => port),
+  opaquePorts: ALL_ORIGINS.filter(isRaw).map(({ port }) => port),
   services: [
     ...ALL_ORIGINS.map((origin) =>
       service('pair', VIP.weft, origin, { address: `${endpoint}:${origin.port}`, identity }),

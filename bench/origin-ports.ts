@@ -11,8 +11,6 @@ export interface Origin {
   readonly kind: OriginKind
   /** Content of every answer; the length of a block for `block`; of a message for `grpc`. */
   readonly bodyBytes: number
-  /** Raw bytes, but nobody says so: TLS ends at the proxy, which looks at what is inside. */
-  readonly isDetected?: true
 }
 
 export const SMALL_BYTES = 64
@@ -34,17 +32,11 @@ export const ORIGINS = {
   h2Kb16: { port: 8088, kind: 'h2', bodyBytes: KB16_BYTES },
   grpc: { port: 8089, kind: 'grpc', bodyBytes: MESSAGE_BYTES },
   echo: { port: 8090, kind: 'echo', bodyBytes: 0 },
-  detectedEcho: { port: 8091, kind: 'echo', bodyBytes: 0, isDetected: true },
 } as const satisfies Readonly<Record<string, Origin>>
 
 export const ALL_ORIGINS: readonly Origin[] = Object.values(ORIGINS)
 
-/** Raw bytes. */
+/** Raw bytes, and the proxies are told so by policy: they are passed on from the first one. */
 export function isRaw({ kind }: Pick<Origin, 'kind'>): boolean {
   return kind === 'block' || kind === 'echo'
-}
-
-/** Raw bytes, and the proxies are told so by policy: they are passed on from the first one. */
-export function isOpaque(origin: Origin): boolean {
-  return isRaw(origin) && origin.isDetected !== true
 }

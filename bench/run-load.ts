@@ -22,6 +22,7 @@ export interface RouteTls {
   readonly caFile: string
   readonly serverName: string
   readonly resumes: boolean
+  readonly headerPort?: number
 }
 
 export interface Measuring {
@@ -99,6 +100,7 @@ function spawnLoad(route: Route, load: LoadSpec, more: Readonly<Record<string, s
     messages: load.messages ?? 1,
     authority: `bench.shop.svc.cluster.local:${port}`,
     ...(tls === undefined ? {} : { 'tls-cert': tls.certFile, 'tls-ca': tls.caFile, 'tls-name': tls.serverName }),
+    ...(tls?.headerPort === undefined ? {} : { 'tls-header-port': tls.headerPort }),
     ...more,
   }
   return spawnIn(netns, [

@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline'
 import { DEFAULT_CLUSTER_NETWORKS, Port, PROXY_UID } from '../api/vocabulary.ts'
 import { NODE_FLAGS } from '../proxy/node-flags.ts'
 import { CONTROL_IDENTITIES } from '../test/support/control-stub.ts'
-import { ALL_ORIGINS, isOpaque } from './origin-ports.ts'
+import { ALL_ORIGINS, isRaw } from './origin-ports.ts'
 import { NODE, NODE_IP, type Pod, spawnIn } from './pods.ts'
 import type { Programs } from './programs.ts'
 
@@ -139,7 +139,7 @@ function environment(pod: Pod, control: Control, folder: string, cores: number):
     INBOUND_LISTEN_ADDR: '0.0.0.0:4143',
     INBOUND_IPS: pod.ip,
     INBOUND_PORTS: ALL_ORIGINS.map(({ port }) => port).join(','),
-    INBOUND_PORTS_DISABLE_PROTOCOL_DETECTION: ALL_ORIGINS.filter(isOpaque)
+    INBOUND_PORTS_DISABLE_PROTOCOL_DETECTION: ALL_ORIGINS.filter(isRaw)
       .map(({ port }) => port)
       .join(','),
     INBOUND_ACCEPT_KEEPALIVE: '10000ms',

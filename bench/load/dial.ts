@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { type ConnectionOptions, createSecureContext, type SecureContext, connect as tlsConnect } from 'node:tls'
+import { encodeTransportHeader, TRANSPORT_ALPN } from '../../proxy/wire/transport-header.ts'
 import type { ClientTls, LoadOptions } from './load.ts'
 
 /** A server gives two tickets per handshake; more than these would only be older. */
@@ -50,6 +51,7 @@ export class Dialer {
       secureContext: this.#context,
       servername: tls.serverName,
       ...(tls.resumes && session !== undefined ? { session } : {}),
+      ...(tls.headerPort === undefined ? {} : { ALPNProtocols: [TRANSPORT_ALPN] }),
     }
     const socket = tlsConnect(options)
     if (tls.resumes) {
@@ -60,6 +62,7 @@ export class Dialer {
     return socket.once('secureConnect', () => {
       this.handshakes++
       if (socket.isSessionReused()) this.resumed++
+      if (tls.headerPort !== undefined) socket.write(encodeTransportHeader({ port: tls.headerPort }))
       onConnected()
       this.#openNext()
     })

@@ -26,6 +26,8 @@ export interface ClientTls {
   readonly serverName: string
   /** Offer the sessions that earlier connections were given. */
   readonly resumes: boolean
+  /** The connection is for this port: ask for `transport.l5d.io/v1`, and begin with a transport header. */
+  readonly headerPort?: number
 }
 
 /** A place for one request at a time. */

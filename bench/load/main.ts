@@ -49,6 +49,7 @@ const { values } = parseArgs({
     'tls-ca': { type: 'string', default: '' },
     'tls-name': { type: 'string', default: '' },
     'tls-resume': { type: 'boolean', default: false },
+    'tls-header-port': { type: 'string' },
   },
 })
 
@@ -74,6 +75,7 @@ const options: LoadOptions = {
           caFile: values['tls-ca'],
           serverName: values['tls-name'],
           resumes: values['tls-resume'],
+          ...(values['tls-header-port'] === undefined ? {} : { headerPort: Number(values['tls-header-port']) }),
         },
       }),
 }

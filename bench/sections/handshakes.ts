@@ -21,6 +21,7 @@ import { attempt, type SectionContext } from './section.ts'
 const LOAD: LoadSpec = { kind: 'connect', connections: 16 }
 
 const LOOPBACK = '127.0.0.1'
+const INBOUND_PORT = 4143
 
 interface Subject {
   readonly name: string
@@ -66,8 +67,11 @@ export async function measureHandshakes(bed: Bed, context: SectionContext): Prom
     {
       ...{ name: weft.name, side: 'inbound', pid: weft.inbound.pid! },
       clear: fromNode(weft.name, port),
-      // A port that policy calls opaque would get the ClientHello itself.
-      tls: (resumes) => fromNode(weft.name, ORIGINS.detectedEcho.port, resumes),
+      // As an outbound proxy connects for opaque bytes: to the inbound port itself, the only one that gives tickets.
+      tls: (resumes) => {
+        const route = fromNode(weft.name, INBOUND_PORT, resumes)
+        return { ...route, tls: { ...route.tls!, headerPort: port } }
+      },
     },
     {
       ...{ name: peer.name, side: 'inbound', pid: peer.inbound.pid! },
