@@ -38,8 +38,13 @@ function begin(socket: Socket, { run }: Attack): void {
 function go(port: number, { side }: Attack): void {
   if (side !== 'server') {
     const options = { host: values.host, port, noDelay: true, allowHalfOpen: true }
-    const socket = connect(options, () => begin(socket, attack!))
-    socket.on('error', () => process.exit(1))
+    let isOpen = false
+    const socket = connect(options, () => {
+      isOpen = true
+      begin(socket, attack!)
+    })
+    // A proxy that resets the connection later has ended it.
+    socket.on('error', () => isOpen || process.exit(1))
     return
   }
   server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => {
