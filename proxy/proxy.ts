@@ -11,6 +11,7 @@ import type { Config } from './config/config.ts'
 import { trimChunks } from './http/chunk-pool.ts'
 import { giveBackMemory, IdleMemory } from './io/idle-memory.ts'
 import { activity } from './io/socket-transport.ts'
+import { trimMemory } from './io/trim-memory.ts'
 import { declareFamilies } from './telemetry/families.ts'
 import type { Logger } from './telemetry/log.ts'
 import { mergePages } from './telemetry/merge-pages.ts'
@@ -81,11 +82,13 @@ export async function startProxy(
   }
 
   const memory = new IdleMemory(giveBackMemory)
+  const trimming = trimMemory()
   const ticker = setInterval(() => {
     const at = nowMs()
     for (const part of [inbound, outbound, control]) part.tick(at)
     trimChunks()
     memory.tick(activity.reads, inbound.connectionCount + outbound.connectionCount)
+    trimming.tick()
   }, TICK_MS)
   ticker.unref()
 
