@@ -126,27 +126,27 @@ test('which routes count, and in which order', async (t) => {
       yaml:
         server() +
         route('r', prefix('/'), { namespace: 'other', parents: `[${PARENT.replace('}', ', namespace: shop }')}]` }),
-      problem: /: a Server takes routes of its own namespace only, not of other; the route/,
+      problem: /: a Server takes routes of its own namespace only; Server web does not use the route$/,
     },
     {
       name: 'a port',
       yaml: server() + route('r', prefix('/'), { parents: `[${PARENT.replace('}', ', port: 8080 }')}]` }),
-      problem: /: a Server is one port; remove port/,
+      problem: /: a Server is one port; remove port and sectionName; Server web/,
     },
     {
       name: 'a section',
       yaml: server() + route('r', prefix('/'), { parents: `[${PARENT.replace('}', ', sectionName: http }')}]` }),
-      problem: /: a Server has no sections/,
+      problem: /: a Server is one port; remove port and sectionName/,
     },
     {
       name: 'a GRPCRoute where HTTP is spoken',
       yaml: server('HTTP/2') + grpc('r', '[{}]'),
-      problem: /its proxyProtocol is HTTP\/2, and a GRPCRoute applies to gRPC/,
+      problem: /proxyProtocol of the Server is HTTP\/2, and a GRPCRoute applies to gRPC/,
     },
     {
       name: 'an HTTPRoute where gRPC is spoken',
       yaml: server('gRPC') + route('r', '[{}]'),
-      problem: /its proxyProtocol is gRPC/,
+      problem: /proxyProtocol of the Server is gRPC/,
     },
   ]
   for (const { name, yaml, problem } of cases) {
@@ -158,7 +158,7 @@ test('which routes count, and in which order', async (t) => {
   const opaque = lookUp(server('opaque') + route('r', '[{}]'))
   t.match(opaque, {
     protocol: 'opaque',
-    problems: [/^HTTPRoute.policy.linkerd.io shop\/r: Server web: its proxyProtocol is opaque/],
+    problems: [/^HTTPRoute.policy.linkerd.io shop\/r: proxyProtocol of the Server is opaque/],
   })
 })
 

@@ -1,13 +1,17 @@
-/** Which of several objects wins: the oldest, then the first by name. */
+/** Which of several objects wins: the oldest, then the first by namespace and name. */
 import type { ObjectMeta } from '../../../api/resources/meta.ts'
 
 interface Aged {
-  readonly metadata: Pick<ObjectMeta, 'creationTimestamp' | 'name'>
+  readonly metadata: Pick<ObjectMeta, 'creationTimestamp' | 'namespace' | 'name'>
 }
 
 /** Ages are compared as times: an API server writes whole seconds, other sources also fractions. */
 export function olderFirst(a: Aged, b: Aged): number {
-  return createdAtMs(a) - createdAtMs(b) || compareText(a.metadata.name, b.metadata.name)
+  return (
+    createdAtMs(a) - createdAtMs(b) ||
+    compareText(a.metadata.namespace, b.metadata.namespace) ||
+    compareText(a.metadata.name, b.metadata.name)
+  )
 }
 
 export function compareText(a: string, b: string): number {

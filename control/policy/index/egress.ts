@@ -3,7 +3,7 @@ import { type Cidr, cidrContains, parseCidr } from '../../../api/ip.ts'
 import type { EgressNetwork } from '../../../api/resources/egress-network.ts'
 import { contains } from '../../../api/resources/network.ts'
 import { type Cluster, grouped } from '../../cluster/cluster.ts'
-import { byAge } from './route-attachment.ts'
+import { olderFirst } from './age.ts'
 
 const BY_NAMESPACE = grouped('EgressNetwork', ({ metadata }) => [metadata.namespace])
 
@@ -36,7 +36,7 @@ export function egressNetworkFor(cluster: Cluster, clientNamespace: string, ip: 
   const candidates = networks.get(clientNamespace) ?? networks.get(cluster.config.egressNamespace) ?? []
   let best: EgressNetwork | undefined
   let bestSize = Number.POSITIVE_INFINITY
-  for (const candidate of [...candidates].sort(byAge)) {
+  for (const candidate of [...candidates].sort(olderFirst)) {
     const size = matchingSize(candidate, ip)
     if (size === undefined || size >= bestSize) continue
     best = candidate

@@ -2,10 +2,10 @@
 import type { GrpcRoute } from '../../../api/resources/grpc-route.ts'
 import type { HttpRoute } from '../../../api/resources/http-route.ts'
 import { nameOf } from '../../../api/resources/kinds.ts'
-import { POLICY_GROUP, refersTo } from '../../../api/resources/reference.ts'
-import type { ParentRef, RouteFilter as RouteFilterObject } from '../../../api/resources/route.ts'
-import type { ProxyProtocol, Server } from '../../../api/resources/server.ts'
-import type { Cluster, Derived } from '../../cluster/cluster.ts'
+import { POLICY_GROUP } from '../../../api/resources/reference.ts'
+import type { RouteFilter as RouteFilterObject } from '../../../api/resources/route.ts'
+import type { Server } from '../../../api/resources/server.ts'
+import type { Cluster } from '../../cluster/cluster.ts'
 import type {
   GrpcInboundFilter,
   GrpcInboundRoute,
@@ -17,42 +17,12 @@ import type {
 import type { Failure, Problem, RouteFilter } from '../model/route.ts'
 import { compareText, olderFirst } from './age.ts'
 import { routeAuthorizations } from './authorizations.ts'
+import { type AnyRoute, acceptanceOf, isSame, type ParentName, routesNaming } from './route-attachment.ts'
 import { failure, routeFilters } from './route-filter.ts'
 import { grpcMatch, hostMatch, httpMatch, type OnProblem } from './route-match.ts'
 import { unknownBelow } from './unknown-fields.ts'
 
-/** Kinds of routes that may have a Server as their parent. */
-export type ServerRoute = HttpRoute | GrpcRoute
-
-export const SERVER_ROUTE_KINDS = ['HTTPRoute', 'HTTPRoute.policy.linkerd.io', 'GRPCRoute'] as const
-
-/** Whether a reference names a Server at all. */
-export function isServerRef(ref: ParentRef): boolean {
-  return refersTo(ref, POLICY_GROUP, 'Server')
-}
-
-/**
- * Why a route does not count at the Server that `ref` names; `undefined` when it does. What is written into the status
- * of routes and what is sent to proxies both come from here.
- */
-export function serverParentProblem(cluster: Cluster, route: ServerRoute, ref: ParentRef): string | undefined {
-  const { namespace } = route.metadata
-  if (ref.namespace !== undefined && ref.namespace !== namespace)
-    return `a Server takes routes of its own namespace only, not of ${namespace}`
-  if (ref.port !== undefined) return 'a Server is one port; remove port from the parentRef'
-  if (ref.sectionName !== undefined) return 'a Server has no sections; remove sectionName from the parentRef'
-  const server = cluster.get('Server', namespace, ref.name)
-  if (server === undefined) return 'there is no such Server'
-  const { proxyProtocol } = server.spec
-  const protocols = ROUTED_PROTOCOLS[route.kind]
-  if ((protocols as readonly string[]).includes(proxyProtocol)) return undefined
-  return `its proxyProtocol is ${proxyProtocol.slice(0, 100)}, and a ${route.kind} applies to ${protocols.join(', ')}`
-}
-
-const ROUTED_PROTOCOLS: { readonly [K in ServerRoute['kind']]: readonly ProxyProtocol[] } = {
-  HTTPRoute: ['unknown', 'HTTP/1', 'HTTP/2'],
-  GRPCRoute: ['gRPC'],
-}
+type ServerRoute = HttpRoute | GrpcRoute
 
 export interface ServerRoutes {
   readonly http: readonly HttpInboundRoute[]
@@ -60,54 +30,32 @@ export interface ServerRoutes {
   readonly problems: readonly string[]
 }
 
-export function routesOf(cluster: Cluster, { metadata }: Server): ServerRoutes {
+/** A Server cares about all kinds of `ROUTE_KINDS`: also to say which it does not take. */
+export function serverRoutes(cluster: Cluster, { metadata }: Server): ServerRoutes {
+  const { namespace, name } = metadata
+  const parent: ParentName = { group: POLICY_GROUP, kind: 'Server', namespace, name }
   const http: HttpInboundRoute[] = []
   const grpc: GrpcInboundRoute[] = []
   const problems: string[] = []
-  for (const { route, ref } of cluster.derived(ROUTES_BY_SERVER).get(`${metadata.namespace}/${metadata.name}`) ?? []) {
-    const refused = serverParentProblem(cluster, route, ref)
-    if (refused !== undefined) {
-      problems.push(`${nameOf(route)}: Server ${metadata.name}: ${refused}; the route is not used there`)
-      continue
-    }
-    const tell = (sentence: string) => problems.push(sentence)
-    if (route.kind === 'GRPCRoute') grpc.push(inboundRoute(cluster, route, isGrpcFilter, grpcMatch, tell))
-    else http.push(inboundRoute(cluster, route, isHttpFilter, httpMatch, tell))
+  const tell = (sentence: string) => problems.push(sentence)
+  for (const route of [...routesNaming(cluster, parent)].sort(inOrder)) {
+    const verdicts = route.spec.parentRefs
+      .filter((ref) => isSame(route, ref, parent))
+      .map((ref) => acceptanceOf(cluster, route, ref))
+    if (!verdicts.some(({ isAccepted }) => isAccepted)) {
+      for (const verdict of verdicts)
+        if (!verdict.isAccepted) tell(`${nameOf(route)}: ${verdict.message}; Server ${name} does not use the route`)
+    } else if (route.kind === 'GRPCRoute') grpc.push(inboundRoute(cluster, route, isGrpcFilter, grpcMatch, tell))
+    else if (route.kind === 'HTTPRoute') http.push(inboundRoute(cluster, route, isHttpFilter, httpMatch, tell))
   }
   return { http, grpc, problems }
 }
 
-interface Attached {
-  readonly route: ServerRoute
-  readonly ref: ParentRef
-}
-
-/** By the Server as it is named, wherever the reference turns out to lead. */
-const ROUTES_BY_SERVER: Derived<ReadonlyMap<string, readonly Attached[]>> = {
-  kinds: SERVER_ROUTE_KINDS,
-  compute(cluster) {
-    const attached = new Map<string, Attached[]>()
-    const routes = SERVER_ROUTE_KINDS.flatMap((kind): readonly ServerRoute[] => cluster.list(kind)).sort(inOrder)
-    for (const route of routes) {
-      const servers = new Set<string>()
-      for (const ref of route.spec.parentRefs.filter(isServerRef)) {
-        const key = `${ref.namespace ?? route.metadata.namespace}/${ref.name}`
-        if (servers.has(key)) continue
-        servers.add(key)
-        const list = attached.get(key)
-        if (list === undefined) attached.set(key, [{ route, ref }])
-        else list.push({ route, ref })
-      }
-    }
-    return attached
-  },
-}
-
-function inOrder(a: ServerRoute, b: ServerRoute): number {
+function inOrder(a: AnyRoute, b: AnyRoute): number {
   return olderFirst(a, b) || compareText(groupOf(a), groupOf(b)) || compareText(a.kind, b.kind)
 }
 
-function groupOf({ apiVersion }: ServerRoute): string {
+function groupOf({ apiVersion }: AnyRoute): string {
   return apiVersion.split('/')[0]!
 }
 

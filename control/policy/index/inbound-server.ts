@@ -15,8 +15,9 @@ import type {
 import type { Failure, Origin } from '../model/route.ts'
 import { AUTHORIZATION_KINDS, serverAuthorizations } from './authorizations.ts'
 import { defaultAuthorizations, parseDefaultPolicy } from './default-policy.ts'
-import { routesOf, SERVER_ROUTE_KINDS } from './inbound-routes.ts'
+import { serverRoutes } from './inbound-routes.ts'
 import { rateLimitOf } from './rate-limits.ts'
+import { ROUTE_KINDS } from './route-attachment.ts'
 import { failure } from './route-filter.ts'
 import { unknownBelow } from './unknown-fields.ts'
 
@@ -36,7 +37,7 @@ export interface ServerPolicy {
 export const SERVER_POLICY_KINDS: readonly Kind[] = [
   'Server',
   ...AUTHORIZATION_KINDS,
-  ...SERVER_ROUTE_KINDS,
+  ...ROUTE_KINDS,
   'HTTPLocalRateLimitPolicy',
 ]
 
@@ -90,7 +91,7 @@ function compute(cluster: Cluster, server: Server): ServerPolicy {
     )
   }
   const granted = serverAuthorizations(cluster, server)
-  const routes = routesOf(cluster, server)
+  const routes = serverRoutes(cluster, server)
   const rate = rateLimitOf(cluster, server)
   problems.push(...granted.problems, ...routes.problems, ...rate.problems)
   return {

@@ -5,8 +5,10 @@
 import { kindOf, type ResourceOf } from '../../../api/resources/kinds.ts'
 import { formatKind, POLICY_GROUP, refersTo } from '../../../api/resources/reference.ts'
 import type { ParentRef } from '../../../api/resources/route.ts'
+import type { ProxyProtocol } from '../../../api/resources/server.ts'
 import type { Service } from '../../../api/resources/service.ts'
 import { type Cluster, grouped } from '../../cluster/cluster.ts'
+import { olderFirst } from './age.ts'
 import { egressAcceptance } from './egress.ts'
 
 /** By rank: where two kinds name the same parent and port, the first one has it. */
@@ -68,7 +70,7 @@ export function routesOf(
             acceptanceOf(cluster, route, ref).isAccepted,
         ),
     )
-    .sort(byAge)
+    .sort(olderFirst)
 }
 
 /** Whether the parent takes this route. Ask only for parents of a `ParentKind`. */
@@ -92,28 +94,13 @@ const ROUTES_BY_PARENT = ROUTE_KINDS.map((kind) =>
 )
 
 /** All routes that name this parent, whether or not it takes them. */
-function routesNaming(cluster: Cluster, parent: ParentName): readonly AnyRoute[] {
+export function routesNaming(cluster: Cluster, parent: ParentName): readonly AnyRoute[] {
   const key = parentKey(parent)
   return ROUTES_BY_PARENT.flatMap((routes) => cluster.derived(routes).get(key) ?? [])
 }
 
 function parentKey({ group, kind, namespace, name }: ParentName): string {
   return `${formatKind({ group, kind }).toLowerCase()} ${namespace}/${name}`
-}
-
-/** Oldest first, then by name: who comes first wins. */
-export function byAge(
-  { metadata: a }: { readonly metadata: AnyRoute['metadata'] },
-  { metadata: b }: { readonly metadata: AnyRoute['metadata'] },
-): number {
-  return (
-    compare(a.creationTimestamp, b.creationTimestamp) || compare(a.namespace, b.namespace) || compare(a.name, b.name)
-  )
-}
-
-function compare(a: string, b: string): number {
-  if (a === b) return 0
-  return a < b ? -1 : 1
 }
 
 function serviceAcceptance(cluster: Cluster, route: AnyRoute, ref: ParentRef): Acceptance {
@@ -145,9 +132,19 @@ function serverAcceptance(cluster: Cluster, route: AnyRoute, ref: ParentRef): Ac
   if ((ref.namespace ?? namespace) !== namespace) return noParent('a Server takes routes of its own namespace only')
   if (ref.port !== undefined || ref.sectionName !== undefined)
     return noParent('a Server is one port; remove port and sectionName')
-  if (cluster.get('Server', namespace, ref.name) === undefined)
-    return noParent(`there is no Server ${namespace}/${ref.name}`)
-  return ACCEPTED
+  const server = cluster.get('Server', namespace, ref.name)
+  if (server === undefined) return noParent(`there is no Server ${namespace}/${ref.name}`)
+  const { proxyProtocol } = server.spec
+  const protocols = ROUTED_PROTOCOLS[route.kind]
+  if ((protocols as readonly string[]).includes(proxyProtocol)) return ACCEPTED
+  const spoken = proxyProtocol.slice(0, 100)
+  return noParent(`proxyProtocol of the Server is ${spoken}, and a ${route.kind} applies to ${protocols.join(', ')}`)
+}
+
+/** Routes that a Server's protocol has no place for would be accepted and never applied. */
+const ROUTED_PROTOCOLS: { readonly [K in 'HTTPRoute' | 'GRPCRoute']: readonly ProxyProtocol[] } = {
+  HTTPRoute: ['unknown', 'HTTP/1', 'HTTP/2'],
+  GRPCRoute: ['gRPC'],
 }
 
 function noParent(message: string): Acceptance {
@@ -183,7 +180,8 @@ function rankOf(route: AnyRoute): number {
   return ROUTE_KINDS.findIndex((each) => each === (kind === 'HTTPRoute.policy.linkerd.io' ? 'HTTPRoute' : kind))
 }
 
-function isSame(route: AnyRoute, ref: ParentRef, parent: ParentName): boolean {
+/** Whether a reference of the route means this parent. */
+export function isSame(route: AnyRoute, ref: ParentRef, parent: ParentName): boolean {
   return (
     refersTo(ref, parent.group, parent.kind) &&
     ref.name === parent.name &&

@@ -1,7 +1,7 @@
 /** Which Server decides over a port: of those that select the workload and the port, the oldest. */
 import { selects } from '../../../api/resources/meta.ts'
 import type { Server } from '../../../api/resources/server.ts'
-import type { Cluster, Derived } from '../../cluster/cluster.ts'
+import { type Cluster, grouped } from '../../cluster/cluster.ts'
 import { portsNamed, type Workload } from '../../cluster/ports.ts'
 import { olderFirst } from './age.ts'
 
@@ -13,11 +13,9 @@ export interface PortOwner {
 
 export function ownerOf(cluster: Cluster, workload: Workload, port: number): PortOwner {
   const { namespace } = workload.metadata
-  const candidates = cluster
-    .derived(SERVERS_BY_AGE)
-    .get(namespace)
-    ?.filter((server) => owns(server, workload, port))
-  const [server, ...others] = candidates ?? []
+  const [server, ...others] = candidates(cluster, workload)
+    .filter((server) => owns(server, workload, port))
+    .sort(olderFirst)
   if (server === undefined) return { problems: [] }
   return {
     server,
@@ -28,18 +26,24 @@ export function ownerOf(cluster: Cluster, workload: Workload, port: number): Por
   }
 }
 
-const SERVERS_BY_AGE: Derived<ReadonlyMap<string, readonly Server[]>> = {
-  kinds: ['Server'],
-  compute(cluster) {
-    const servers = new Map<string, Server[]>()
-    for (const server of [...cluster.list('Server')].sort(olderFirst)) {
-      const { namespace } = server.metadata
-      const list = servers.get(namespace)
-      if (list === undefined) servers.set(namespace, [server])
-      else list.push(server)
-    }
-    return servers
-  },
+/**
+ * By one label that they ask for, since a namespace may have a Server for each of its many workloads. Those that ask
+ * for none have the key of the namespace alone.
+ */
+const SERVERS_BY_LABEL = grouped('Server', ({ metadata, spec }) => {
+  const [label] = Object.entries((spec.podSelector ?? spec.externalWorkloadSelector)?.matchLabels ?? {})
+  return [labelKey(metadata.namespace, label)]
+})
+
+function candidates(cluster: Cluster, { metadata }: Workload): readonly Server[] {
+  const { namespace, labels } = metadata
+  return [undefined, ...Object.entries(labels)].flatMap((label) =>
+    cluster.group(SERVERS_BY_LABEL, labelKey(namespace, label)),
+  )
+}
+
+function labelKey(namespace: string, label: readonly [key: string, value: string] | undefined): string {
+  return label === undefined ? namespace : `${namespace} ${label[0]}=${label[1]}`
 }
 
 function owns({ spec }: Server, workload: Workload, port: number): boolean {
