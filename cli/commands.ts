@@ -41,6 +41,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/profile.ts')).profile,
   },
   {
+    name: 'check-policy',
+    summary: 'Check policies, routes and authorizations as the admission webhook does',
+    load: async () => (await import('./commands/check-policy.ts')).checkPolicy,
+  },
+  {
     name: 'inject',
     summary: 'Add the proxy to the workloads of a Kubernetes manifest',
     load: async () => (await import('./commands/inject.ts')).inject,

@@ -50,6 +50,8 @@ const MAX_UNKNOWN_FIELDS = 20
 export interface ParseOptions {
   /** Namespace of objects that do not name one. */
   readonly namespace?: string
+  /** Objects of kinds that Weft does not know are left out with a note, instead of refused. */
+  readonly skipUnknownKinds?: boolean
 }
 
 export function parseManifests(text: string, file: string, options: ParseOptions = {}): ParsedManifests {
@@ -129,6 +131,9 @@ export function checkObject(value: unknown, report: Report, options: ParseOption
   if (typeof kind !== 'string')
     return void report.problem(['kind'], 'is missing; a Kubernetes object begins with apiVersion and kind')
   const known = kindOf({ kind, apiVersion: typeof apiVersion === 'string' ? apiVersion : '' })
+  if (known === undefined && options.skipUnknownKinds === true) {
+    return void report.note(['kind'], `${describe(kind)} is not a kind that is checked here`)
+  }
   if (known === undefined) {
     return void report.problem(
       ['kind'],

@@ -14,6 +14,7 @@ import {
   formatProblem,
   type Location,
   type ParsedManifests,
+  type ParseOptions,
   type Problem,
   parseManifests,
 } from '../../api/resources/manifests.ts'
@@ -28,7 +29,7 @@ export interface ManifestSet {
 }
 
 /** Reads all manifests under `paths` (files, or directories with *.yaml, *.yml and *.json; not recursive). */
-export function readManifests(paths: readonly string[]): ManifestSet {
+export function readManifests(paths: readonly string[], options: ParseOptions = {}): ManifestSet {
   const objects: Resource[] = []
   const problems: Problem[] = []
   const notes: Problem[] = []
@@ -42,7 +43,7 @@ export function readManifests(paths: readonly string[]): ManifestSet {
       problems.push(fileProblem(file, `cannot be read: ${reason(cause)}`))
       continue
     }
-    const parsed = parseManifests(text, file)
+    const parsed = parseManifests(text, file, options)
     problems.push(...parsed.problems)
     notes.push(...parsed.notes)
     for (const object of parsed.objects) {

@@ -9,6 +9,7 @@ import type { Location, Problem } from '../../api/resources/manifests.ts'
 import type { Container, PodSpec } from '../../api/resources/pod.ts'
 import type { Service } from '../../api/resources/service.ts'
 import { Inject, Port } from '../../api/vocabulary.ts'
+import { admit } from '../../control/policy/admission/admit.ts'
 import type { ResourceStore } from '../../control/resources/store.ts'
 import { SERVICE_NETWORK } from '../network/addresses.ts'
 
@@ -29,6 +30,7 @@ export interface Given {
 export function checkRules(given: Given, context: RuleContext): Problem[] {
   return given.objects.flatMap((object) => {
     const found: [Path, string][] = [...placeProblems(object, given, context)]
+    for (const { path, message } of admit(object)) found.push([path, message])
     if (object.kind === 'Service') found.push(...addressProblems(object, given, context))
     const pod = podSpecOf(object)
     if (pod !== undefined) found.push(...podProblems(pod, object, given, context))
