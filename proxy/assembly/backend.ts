@@ -7,7 +7,7 @@ import { setUserTimeout } from '../io/kernel-socket.ts'
 import { Resumption } from '../io/resumption.ts'
 import { Backend } from '../outbound/backend.ts'
 import type { BalancedTarget, NewBackend } from '../outbound/backend-cache.ts'
-import { Endpoint } from '../outbound/endpoint.ts'
+import { Endpoint, type EndpointPool } from '../outbound/endpoint.ts'
 import { EndpointConnector } from '../outbound/endpoint-connector.ts'
 import type { OutboundMetrics } from '../outbound/telemetry.ts'
 import { DECAY_MS, SEED_RTT_MS } from '../policy/balance/peak-ewma.ts'
@@ -25,7 +25,7 @@ export function backendFactory(
   certifier.onContext(() => resumption.clear())
   const tls = { context: () => certifier.context, resumption }
 
-  const newEndpoint = (target: BalancedTarget, meta: EndpointMeta, onReady: () => void): Endpoint => {
+  const newEndpoint = (target: BalancedTarget, meta: EndpointMeta, pool: EndpointPool): Endpoint => {
     const isBalanced = target.kind === 'balancer'
     const isLocal = inbound.ips.has(meta.ip)
     const isMeshed = meta.identity !== undefined && !isLocal
@@ -56,6 +56,7 @@ export function backendFactory(
         onRefused: telemetry.endpointRefused(meta),
       },
       nowMs,
+      epochMs: Date.now,
       random: Math.random,
       metrics: metrics.requests,
       seedRttMs: isBalanced ? target.seedRttMs : SEED_RTT_MS,
@@ -63,13 +64,18 @@ export function backendFactory(
       isUpgradeable: isMeshed && meta.protocolHint === 'h2',
       failureAccrual: target.failureAccrual,
     }
-    return new Endpoint(meta, params, onReady)
+    return new Endpoint(meta, params, pool)
   }
 
   const queue = { capacity: outbound.httpQueue.capacity, failFastTimeoutMs: outbound.httpQueue.failFastMs }
   return (target) => {
     const name = target.kind === 'balancer' ? target.path : target.endpoint.ip
-    const backend = new Backend(name, queue, Math.random, (meta, onReady) => newEndpoint(target, meta, onReady))
+    const backend = new Backend(name, {
+      queue,
+      random: Math.random,
+      minReadyEndpoints: target.failureAccrual?.minReadyEndpoints ?? 0,
+      newEndpoint: (meta, pool) => newEndpoint(target, meta, pool),
+    })
     if (target.kind === 'forward') {
       backend.update({ kind: 'reset', endpoints: [target.endpoint] })
       return { backend, watch: undefined }

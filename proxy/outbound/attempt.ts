@@ -2,12 +2,19 @@
  * One attempt of a request at one endpoint: what is known of its response, and what the endpoint's load estimate, breaker
  * and counters hear of it. Each of them hears of its end exactly once.
  */
-import { type Classification, classify, NO_GRPC_STATUS } from '../policy/classify.ts'
+import { type Classification, classify, NO_GRPC_STATUS, parseGrpcStatus } from '../policy/classify.ts'
+import type { Outcome } from '../policy/failure-accrual.ts'
+import type { Head } from '../wire/head.ts'
+import { token } from '../wire/tokens.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { BackendPlan, RoutePlan } from './route-plan.ts'
 import type { Ended } from './route-recorder.ts'
 
+const GRPC_STATUS = token('grpc-status')
+
 const GRPC_UNKNOWN = 2
+const GRPC_RESOURCE_EXHAUSTED = 8
+const GRPC_UNAVAILABLE = 14
 
 export class Attempt {
   readonly #plan: RoutePlan
@@ -21,6 +28,8 @@ export class Attempt {
   #isLoadOpen = false
   #sentAtMs: number
   #latencyMs = -1
+  /** When the endpoint asked to be tried again; 0 when it did not. */
+  #retryAfterMs = 0
   /** 0 before the response head. */
   status = 0
   grpcStatus = NO_GRPC_STATUS
@@ -50,6 +59,7 @@ export class Attempt {
   /** Forgets the last attempt's response; the same object serves all attempts of a request. */
   reset(): void {
     this.#latencyMs = -1
+    this.#retryAfterMs = 0
     this.status = 0
     this.grpcStatus = NO_GRPC_STATUS
   }
@@ -64,6 +74,25 @@ export class Attempt {
     endpoint.metrics.onRequest()
     this.#plan.recorder.onAttempt()
     backend?.recorder?.onRequest()
+  }
+
+  /** The head of the response. */
+  onHead(head: Head): void {
+    this.status = head.status
+    if (this.#isGrpc) this.onTrailers(head)
+    else this.#onFields(head)
+  }
+
+  /** The trailers of the response, or a head that is everything there is. */
+  onTrailers(trailers: Head): void {
+    const grpcStatus = trailers.get(GRPC_STATUS)
+    if (grpcStatus !== undefined) this.grpcStatus = parseGrpcStatus(grpcStatus)
+    this.#onFields(trailers)
+  }
+
+  /** When the next request is welcome. */
+  #onFields(fields: Head): void {
+    if (this.#endpoint?.heedsRetryAfter && this.#isTurnedAway) this.#retryAfterMs = this.#endpoint.retryAfterMs(fields)
   }
 
   /** The first content of the response, or its end when it has none: the latency that counts. */
@@ -96,7 +125,19 @@ export class Attempt {
     endpoint.metrics.onResponse(ended.status, ended.classification, ended.grpcStatus, ended.error, ended.latencyMs)
     this.#plan.recorder.onAttemptResponse(ended)
     this.#backend?.recorder?.onResponse(ended)
-    endpoint.ended(this.#isProbe, isGivenUp ? undefined : ended.classification, nowMs)
+    endpoint.ended(this.#isProbe, isGivenUp ? undefined : this.#outcome(ended), nowMs, this.#retryAfterMs)
+  }
+
+  #outcome({ classification }: Ended): Outcome {
+    if (classification === 'failure') return 'failure'
+    return this.status === 429 || this.grpcStatus === GRPC_RESOURCE_EXHAUSTED ? 'limited' : 'success'
+  }
+
+  /** The endpoint has no room for this request now: the answers in which it may say when it will. */
+  get #isTurnedAway(): boolean {
+    if (this.grpcStatus !== NO_GRPC_STATUS)
+      return this.grpcStatus === GRPC_RESOURCE_EXHAUSTED || this.grpcStatus === GRPC_UNAVAILABLE
+    return this.status === 429 || this.status === 503
   }
 
   /** What is counted of it, at its endpoint and for the request. */

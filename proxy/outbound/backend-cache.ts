@@ -75,12 +75,13 @@ export class BackendCache {
 
 /** What two targets have in common when one backend serves both. */
 export function targetKey(target: BalancedTarget): string {
+  const accrual = target.failureAccrual === undefined ? '' : JSON.stringify(target.failureAccrual)
   switch (target.kind) {
     case 'balancer':
-      return `${target.path} ${target.seedRttMs} ${target.decayMs} ${JSON.stringify(target.failureAccrual ?? null)}`
+      return `${target.path} ${target.seedRttMs} ${target.decayMs} ${accrual}`
     case 'forward': {
       const { endpoint } = target
-      return `=${endpointKey(endpoint)} ${endpoint.identity?.name ?? ''} ${endpoint.protocolHint} ${endpoint.opaqueTransportPort ?? ''}`
+      return `=${endpointKey(endpoint)} ${endpoint.identity?.name ?? ''} ${endpoint.protocolHint} ${endpoint.opaqueTransportPort ?? ''} ${accrual}`
     }
   }
 }

@@ -7,7 +7,7 @@
 import type { EndpointUpdate } from '../discovery/discovery.ts'
 import { P2cBalancer } from '../policy/balance/balancer.ts'
 import { type EndpointMeta, endpointKey, sameEndpoint } from '../policy/endpoint.ts'
-import type { Endpoint } from './endpoint.ts'
+import type { Endpoint, EndpointPool } from './endpoint.ts'
 
 export interface BackendWaiter {
   /** An endpoint is ready: pick again. */
@@ -22,6 +22,14 @@ export interface QueueConfig {
   readonly failFastTimeoutMs: number
 }
 
+export interface BackendParams {
+  readonly queue: QueueConfig
+  readonly random: () => number
+  /** The circuit breakers of the policy leave so many endpoints ready. */
+  readonly minReadyEndpoints: number
+  readonly newEndpoint: (meta: EndpointMeta, pool: EndpointPool) => Endpoint
+}
+
 /** What the metrics page tells about a backend. */
 export interface BackendCounters {
   updatesAdd: number
@@ -30,6 +38,10 @@ export interface BackendCounters {
   queueRequests: number
   gateOpen: number
   gateShut: number
+  /** Endpoints that a breaker took out while others were ready; the last one ready; and those that had to stay. */
+  ejected: number
+  ejectedLast: number
+  spared: number
 }
 
 export class Backend {
@@ -42,11 +54,17 @@ export class Backend {
     queueRequests: 0,
     gateOpen: 0,
     gateShut: 0,
+    ejected: 0,
+    ejectedLast: 0,
+    spared: 0,
   }
   readonly #balancer: P2cBalancer<Endpoint>
   readonly #byAddress = new Map<string, Endpoint>()
-  readonly #queueConfig: QueueConfig
-  readonly #newEndpoint: (meta: EndpointMeta, onReady: () => void) => Endpoint
+  readonly #params: BackendParams
+  readonly #pool: EndpointPool = {
+    onReady: () => this.#drainQueue(),
+    mayEject: (endpoint) => this.#mayEject(endpoint),
+  }
   #queue: BackendWaiter[] = []
   #failFastTimer: NodeJS.Timeout | undefined = undefined
   #isFailFast = false
@@ -54,16 +72,10 @@ export class Backend {
   /** Set when the control plane refuses the name for good. */
   failure: string | undefined = undefined
 
-  constructor(
-    name: string,
-    queue: QueueConfig,
-    random: () => number,
-    newEndpoint: (meta: EndpointMeta, onReady: () => void) => Endpoint,
-  ) {
+  constructor(name: string, params: BackendParams) {
     this.name = name
-    this.#queueConfig = queue
-    this.#balancer = new P2cBalancer(random)
-    this.#newEndpoint = newEndpoint
+    this.#params = params
+    this.#balancer = new P2cBalancer(params.random)
   }
 
   get endpoints(): Iterable<Endpoint> {
@@ -76,6 +88,13 @@ export class Backend {
 
   get readyCount(): number {
     return this.#balancer.readyCount
+  }
+
+  /** Endpoints that their breakers keep out now. */
+  get ejectedCount(): number {
+    let count = 0
+    for (const { isTripped } of this.#byAddress.values()) if (isTripped) count++
+    return count
   }
 
   get queueLength(): number {
@@ -99,10 +118,11 @@ export class Backend {
 
   /** Queues a request that found no endpoint; false when it is shed instead. */
   wait(waiter: BackendWaiter): boolean {
-    if (this.#isFailFast || this.#queue.length >= this.#queueConfig.capacity) return false
+    const { capacity, failFastTimeoutMs } = this.#params.queue
+    if (this.#isFailFast || this.#queue.length >= capacity) return false
     this.counters.queueRequests++
     this.#queue.push(waiter)
-    this.#failFastTimer ??= setTimeout(() => this.#enterFailFast(), this.#queueConfig.failFastTimeoutMs)
+    this.#failFastTimer ??= setTimeout(() => this.#enterFailFast(), failFastTimeoutMs)
     return true
   }
 
@@ -157,7 +177,7 @@ export class Backend {
       if (sameEndpoint(known.meta, meta)) return
       this.#remove(address)
     }
-    const endpoint = this.#newEndpoint(meta, () => this.#drainQueue())
+    const endpoint = this.#params.newEndpoint(meta, this.#pool)
     this.#byAddress.set(address, endpoint)
     this.#balancer.add(endpoint)
   }
@@ -168,6 +188,19 @@ export class Backend {
     this.#byAddress.delete(address)
     this.#balancer.remove(endpoint)
     endpoint.close()
+  }
+
+  /** A breaker is about to take `endpoint` out. Where that is not allowed, it asks again with the next failure. */
+  #mayEject(endpoint: Endpoint): boolean {
+    const { minReadyEndpoints } = this.#params
+    const others = this.#balancer.readyBeside(endpoint, Math.max(minReadyEndpoints, 1))
+    if (others < minReadyEndpoints) {
+      this.counters.spared++
+      return false
+    }
+    if (others === 0) this.counters.ejectedLast++
+    else this.counters.ejected++
+    return true
   }
 
   #drainQueue(): void {

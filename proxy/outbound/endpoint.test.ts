@@ -16,19 +16,24 @@ test('a tripped endpoint takes no request until its probe is due, then exactly o
         backoff: { minMs: 1, maxMs: 1, jitter: 0 },
       },
       nowMs: () => nowMs,
+      epochMs: () => 0,
       random: () => 0,
       metrics: { onRequest() {}, onResponse() {} } as never,
       seedRttMs: 30,
       decayMs: 10_000,
       isUpgradeable: false,
-      failureAccrual: { kind: 'consecutive', maxFailures: 3, backoff: { minMs: 1_000, maxMs: 8_000, jitter: 0 } },
+      failureAccrual: {
+        maxFailures: 3,
+        successRate: undefined,
+        backoff: { minMs: 1_000, maxMs: 8_000, jitter: 0 },
+        honorsRetryAfter: false,
+        minReadyEndpoints: 0,
+      },
     },
-    () => {
-      woken++
-    },
+    { onReady: () => void woken++, mayEject: () => true },
   )
   t.teardown(() => endpoint.close())
-  const fail = () => endpoint.ended(endpoint.begin(nowMs), 'failure', nowMs)
+  const fail = () => endpoint.ended(endpoint.begin(nowMs), 'failure', nowMs, 0)
   fail()
   fail()
   t.equal(endpoint.isReady(), true, 'two failures are not three')
@@ -42,13 +47,13 @@ test('a tripped endpoint takes no request until its probe is due, then exactly o
   const isProbe = endpoint.begin(nowMs)
   t.equal(isProbe, true)
   t.equal(endpoint.isReady(), false, 'one probe at a time')
-  endpoint.ended(isProbe, undefined, nowMs)
+  endpoint.ended(isProbe, undefined, nowMs, 0)
   t.equal(endpoint.isReady(), true, 'a probe whose client gave up is sent again')
-  endpoint.ended(endpoint.begin(nowMs), 'failure', nowMs)
+  endpoint.ended(endpoint.begin(nowMs), 'failure', nowMs, 0)
   nowMs = 2_500
   t.equal(endpoint.isReady(), false, 'a failed probe doubles the back-off')
   nowMs = 3_000
-  endpoint.ended(endpoint.begin(nowMs), 'success', nowMs)
+  endpoint.ended(endpoint.begin(nowMs), 'success', nowMs, 0)
   t.equal(endpoint.isReady(), true)
   t.equal(endpoint.isTripped, false)
   t.equal(woken, 1, 'who waits is told that it is back')

@@ -10,16 +10,23 @@ import type { ConnectError, Connector } from '../io/connector.ts'
 import { type Carriage, HttpClients, type HttpClientsConfig, type StreamWaiter } from '../io/http-clients.ts'
 import type { BalancedEndpoint } from '../policy/balance/balancer.ts'
 import { EndpointLoad } from '../policy/balance/endpoint-load.ts'
-import type { Classification } from '../policy/classify.ts'
 import type { EndpointMeta } from '../policy/endpoint.ts'
-import { FailureAccrual } from '../policy/failure-accrual.ts'
+import { FailureAccrual, type Outcome } from '../policy/failure-accrual.ts'
 import type { FailureAccrualParams } from '../policy/outbound-policy.ts'
+import { pushbackMs, retryAfterMs } from '../policy/retry-after.ts'
 import type { RequestMetrics } from '../telemetry/request-metrics.ts'
+import type { Head } from '../wire/head.ts'
+import { token } from '../wire/tokens.ts'
+
+const RETRY_AFTER = token('retry-after')
+const PUSHBACK = token('grpc-retry-pushback-ms')
 
 export interface EndpointParams {
   readonly connector: Connector
   readonly http: HttpClientsConfig
   readonly nowMs: () => number
+  /** The time of day, for dates in Retry-After. */
+  readonly epochMs: () => number
   readonly random: () => number
   readonly metrics: RequestMetrics
   /** Peak EWMA parameters of the backend. */
@@ -31,6 +38,14 @@ export interface EndpointParams {
   readonly failureAccrual: FailureAccrualParams | undefined
 }
 
+/** What an endpoint asks and tells the backend it belongs to. */
+export interface EndpointPool {
+  /** An endpoint may take a request that could not before. */
+  onReady(): void
+  /** The breaker of `endpoint` is about to open: whether it may. */
+  mayEject(endpoint: Endpoint): boolean
+}
+
 export class Endpoint implements BalancedEndpoint {
   readonly meta: EndpointMeta
   readonly load: EndpointLoad
@@ -39,26 +54,30 @@ export class Endpoint implements BalancedEndpoint {
   readonly #connector: Connector
   readonly #clients: HttpClients
   readonly #breaker: FailureAccrual | undefined
-  readonly #nowMs: () => number
-  readonly #onReady: () => void
+  readonly #params: EndpointParams
+  readonly #pool: EndpointPool
+  /** Something here wants to know when the endpoint asks to be tried again. */
+  readonly heedsRetryAfter: boolean = false
   #opaqueError: ConnectError | undefined = undefined
   #probeTimer: NodeJS.Timeout | undefined = undefined
 
-  constructor(meta: EndpointMeta, params: EndpointParams, onReady: () => void) {
+  constructor(meta: EndpointMeta, params: EndpointParams, pool: EndpointPool) {
+    const { failureAccrual } = params
     this.meta = meta
     this.isUpgradeable = params.isUpgradeable
     this.metrics = params.metrics
     this.load = new EndpointLoad(params.nowMs(), params.seedRttMs, params.decayMs)
     this.#connector = params.connector
-    this.#breaker = params.failureAccrual && new FailureAccrual(params.failureAccrual, params.random)
-    this.#nowMs = params.nowMs
-    this.#onReady = onReady
-    this.#clients = new HttpClients(params.connector, params.http, params.nowMs, params.random, onReady)
+    this.#params = params
+    this.#pool = pool
+    this.#breaker = failureAccrual && new FailureAccrual(failureAccrual, params.random, () => pool.mayEject(this))
+    this.heedsRetryAfter = failureAccrual?.honorsRetryAfter === true
+    this.#clients = new HttpClients(params.connector, params.http, params.nowMs, params.random, () => pool.onReady())
     if (this.isUpgradeable) this.#clients.start()
   }
 
   isReady(): boolean {
-    if (this.#breaker !== undefined && !this.#breaker.isReady(this.#nowMs())) return false
+    if (this.#breaker !== undefined && !this.#breaker.isReady(this.#params.nowMs())) return false
     return this.isUpgradeable ? this.#clients.isHttp2Ready : true
   }
 
@@ -73,19 +92,29 @@ export class Endpoint implements BalancedEndpoint {
     return this.#breaker?.start() === true
   }
 
-  /** The request ended; `undefined` when its client gave it up. */
-  ended(isProbe: boolean, classification: Classification | undefined, nowMs: number): void {
+  /** When the fields of a response ask for the next request; 0 when they do not. */
+  retryAfterMs(fields: Head): number {
+    const hint = fields.get(RETRY_AFTER)
+    const pushback = fields.get(PUSHBACK)
+    return Math.max(
+      hint === undefined ? 0 : retryAfterMs(hint, this.#params.epochMs()),
+      pushback === undefined ? 0 : pushbackMs(pushback),
+    )
+  }
+
+  /** The request ended; `undefined` when its client gave it up. `hintMs` is what the response said of `retryAfterMs`. */
+  ended(isProbe: boolean, outcome: Outcome | undefined, nowMs: number, hintMs: number): void {
     const breaker = this.#breaker
     if (breaker === undefined) return
-    if (classification === undefined) return breaker.abandoned(isProbe)
+    if (outcome === undefined) return breaker.abandoned(isProbe)
     const wasOpen = breaker.isOpen
-    breaker.done(isProbe, classification, nowMs)
+    breaker.done(isProbe, outcome, nowMs, hintMs)
     if (breaker.isOpen && (!wasOpen || isProbe)) {
       // Requests that wait for the probe are woken when it is due.
       clearTimeout(this.#probeTimer)
-      this.#probeTimer = setTimeout(this.#onReady, Math.max(0, breaker.openUntilMs - nowMs))
+      this.#probeTimer = setTimeout(() => this.#pool.onReady(), Math.max(0, breaker.openUntilMs - nowMs))
       this.#probeTimer.unref()
-    } else if (wasOpen && !breaker.isOpen) this.#onReady()
+    } else if (wasOpen && !breaker.isOpen) this.#pool.onReady()
   }
 
   /** Why the last attempt to connect failed. */

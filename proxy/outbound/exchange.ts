@@ -14,7 +14,7 @@ import type { StreamError } from '../http/stream-error.ts'
 import type { ConnectError } from '../io/connector.ts'
 import { Carriage, type StreamWaiter } from '../io/http-clients.ts'
 import { backoffMs } from '../policy/backoff.ts'
-import { isGrpcContentType, NO_GRPC_STATUS, parseGrpcStatus } from '../policy/classify.ts'
+import { isGrpcContentType, NO_GRPC_STATUS } from '../policy/classify.ts'
 import { applyRequestFilters, applyResponseFilters } from '../policy/filters.ts'
 import { requestUrl } from '../policy/request-view.ts'
 import { ERROR_NAMES, ErrorCode } from '../wire/connection-error.ts'
@@ -31,7 +31,6 @@ import { asksForRetry, isSafeToRepeat, MAX_SAFE_RETRIES, SAFE_RETRY_BYTES } from
 import type { BackendPlan, PlannedRoute, RoutePlan } from './route-plan.ts'
 
 const CONTENT_TYPE = token('content-type')
-const GRPC_STATUS = token('grpc-status')
 const HOST = token('host')
 const TE = token('te')
 const ORIG_PROTO = token('l5d-orig-proto')
@@ -354,9 +353,7 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
   onResponseHead(head: Head, endStream: boolean): void {
     if (this.isAbandoned) return
     this.#idleTimer?.refresh()
-    this.#current.status = head.status
-    const grpcStatus = this.#isGrpc ? head.get(GRPC_STATUS) : undefined
-    if (grpcStatus !== undefined) this.#current.grpcStatus = parseGrpcStatus(grpcStatus)
+    this.#current.onHead(head)
     if (this.#mayRetry()) {
       if (this.#asksForRetry(endStream)) {
         if (this.#retry()) return
@@ -413,8 +410,7 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
 
   onResponseTrailers(trailers: Head): void {
     if (this.isAbandoned) return
-    const grpcStatus = trailers.get(GRPC_STATUS)
-    if (grpcStatus !== undefined) this.#current.grpcStatus = parseGrpcStatus(grpcStatus)
+    this.#current.onTrailers(trailers)
     if (!this.#current.hasFirstByte) this.#current.onFirstByte(this.#context.nowMs())
     if (this.#held !== undefined) {
       if (this.#asksForRetry(true) && this.#retry()) return

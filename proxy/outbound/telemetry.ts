@@ -141,7 +141,19 @@ export class OutboundMetrics implements OutboundTelemetry, RecorderFactory {
       set(families.queueRequests.child(labels), counters.queueRequests)
       set(families.gateOpen.child(labels), counters.gateOpen)
       set(families.gateShut.child(labels), counters.gateShut)
+      this.#collectEjections(backend, labels)
     }
+  }
+
+  /** Series appear with the first ejection: most backends have no breaker. */
+  #collectEjections({ counters, ejectedCount }: Backend, labels: string): void {
+    const { ejections, ejectedEndpoints } = this.#families
+    const { ejected, ejectedLast, spared } = counters
+    if (ejected + ejectedLast + spared === 0) return
+    set(ejections.child(join('outcome="ejected"', labels)), ejected)
+    set(ejections.child(join('outcome="last"', labels)), ejectedLast)
+    set(ejections.child(join('outcome="spared"', labels)), spared)
+    ejectedEndpoints.child(labels).value = ejectedCount
   }
 }
 

@@ -123,10 +123,25 @@ export interface RetryPolicy {
   readonly backoff: BackoffParams | undefined
 }
 
+/** When an endpoint is ejected, and for how long. */
 export interface FailureAccrualParams {
-  readonly kind: 'consecutive'
+  /** Failures in a row; 0 looks at the success rate alone. */
   readonly maxFailures: number
+  readonly successRate: SuccessRateParams | undefined
   readonly backoff: BackoffParams
+  /** The endpoint's own Retry-After counts where it is longer than the back-off. */
+  readonly honorsRetryAfter: boolean
+  /** No endpoint is ejected that would leave fewer ready ones. */
+  readonly minReadyEndpoints: number
+}
+
+export interface SuccessRateParams {
+  /** Below this share of successes, 0 to 1, */
+  readonly threshold: number
+  /** over this time, */
+  readonly windowMs: number
+  /** among at least so many requests. */
+  readonly minRequests: number
 }
 
 export function isRetryableStatus({ statuses }: RetryPolicy, status: number): boolean {

@@ -78,6 +78,9 @@ export interface Families {
   readonly outboundProtocol: Family<Counter>
   readonly outboundTransferCost: Family<Counter>
   readonly balancer: { readonly http: BalancerFamilies; readonly tcp: BalancerFamilies; readonly tls: BalancerFamilies }
+  /** What circuit breakers did, by outcome. */
+  readonly ejections: Family<Counter>
+  readonly ejectedEndpoints: Family<Gauge>
   readonly detect: { readonly inbound: DetectFamilies; readonly outbound: DetectFamilies }
   readonly identity: {
     readonly expiration: Family<Gauge>
@@ -139,6 +142,8 @@ export function declareFamilies(registry: Registry): Families {
       tcp: balancer(registry, 'outbound_tcp_balancer'),
       tls: balancer(registry, 'outbound_tls_balancer'),
     },
+    ejections: registry.counter('weft_balancer_ejections', 'Endpoints that a circuit breaker took out or had to leave'),
+    ejectedEndpoints: registry.gauge('weft_balancer_ejected_endpoints', 'Endpoints that a circuit breaker keeps out'),
     detect: { inbound: detect(registry, 'inbound'), outbound: detect(registry, 'outbound') },
     identity: {
       expiration: registry.gauge(

@@ -27,6 +27,7 @@ import { Target } from '../../proxy/outbound/target.ts'
 import { TargetCache } from '../../proxy/outbound/target-cache.ts'
 import { type EndpointMeta, plainEndpoint } from '../../proxy/policy/endpoint.ts'
 import { defaultServer, type InboundServer } from '../../proxy/policy/inbound-policy.ts'
+import type { OutboundPolicy } from '../../proxy/policy/outbound-policy.ts'
 import type { Profile } from '../../proxy/policy/profile.ts'
 import type { Refusal } from '../../proxy/wire/refusal.ts'
 
@@ -75,6 +76,8 @@ export interface PairOptions {
   /** The name in the certificate of both proxies. */
   readonly identity?: string
   readonly profile?: Profile
+  /** For every destination; see policies.ts. */
+  readonly policy?: OutboundPolicy
   readonly detectTimeoutMs?: number
   readonly failFastTimeoutMs?: number
   /** The application's protocol is not detected but forwarded as raw bytes. */
@@ -129,7 +132,7 @@ export async function startPair(options: PairOptions): Promise<Pair> {
       return { close() {} }
     },
     watchOutboundPolicy: (_address, onUpdate) => {
-      setImmediate(onUpdate, undefined)
+      setImmediate(onUpdate, options.policy)
       return { close() {} }
     },
     watchEndpoints: () => ({ close() {} }),
@@ -214,12 +217,12 @@ export async function startPair(options: PairOptions): Promise<Pair> {
       : plainEndpoint('127.0.0.1', port)
   const backends: Backend[] = []
   let ports = options.appPorts
-  const cache = new BackendCache(1_000, () => {
-    const backend = new Backend(
-      'web.shop',
-      { capacity: 100, failFastTimeoutMs: options.failFastTimeoutMs ?? 3_000 },
-      Math.random,
-      (endpoint, onReady) =>
+  const cache = new BackendCache(1_000, ({ failureAccrual }) => {
+    const backend = new Backend('web.shop', {
+      queue: { capacity: 100, failFastTimeoutMs: options.failFastTimeoutMs ?? 3_000 },
+      random: Math.random,
+      minReadyEndpoints: failureAccrual?.minReadyEndpoints ?? 0,
+      newEndpoint: (endpoint, pool) =>
         new Endpoint(
           endpoint,
           {
@@ -233,16 +236,17 @@ export async function startPair(options: PairOptions): Promise<Pair> {
             ),
             http: { ...clients, http2: isMeshed ? meshHop(http2) : http2 },
             nowMs,
+            epochMs: Date.now,
             random: Math.random,
             metrics: noMetrics,
             seedRttMs: 30,
             decayMs: 10_000,
             isUpgradeable: isMeshed && !options.isOpaque,
-            failureAccrual: undefined,
+            failureAccrual,
           },
-          onReady,
+          pool,
         ),
-    )
+    })
     backends.push(backend)
     backend.update({ kind: 'reset', endpoints: ports.map(meta) })
     return { backend, watch: undefined }

@@ -122,17 +122,18 @@ const outbound: Side = (front, back) => {
 
 function outboundListener(back: Transport, isHttp2: boolean): RequestListener {
   const endpoints = new BackendCache(60_000, () => {
-    const backend = new Backend(
-      'web.shop',
-      { capacity: 100, failFastTimeoutMs: 3_000 },
-      Math.random,
-      (meta, onReady) =>
+    const backend = new Backend('web.shop', {
+      queue: { capacity: 100, failFastTimeoutMs: 3_000 },
+      random: Math.random,
+      minReadyEndpoints: 0,
+      newEndpoint: (meta, pool) =>
         new Endpoint(
           meta,
           {
             connector: connectorTo(() => back, AT_ONCE),
             http: clientsConfig,
             nowMs,
+            epochMs: Date.now,
             random: Math.random,
             metrics: new RequestMetrics(families.http, 'direction="outbound",target_addr="10.0.0.1:80"'),
             seedRttMs: 30,
@@ -140,9 +141,9 @@ function outboundListener(back: Transport, isHttp2: boolean): RequestListener {
             isUpgradeable: true,
             failureAccrual: undefined,
           },
-          onReady,
+          pool,
         ),
-    )
+    })
     backend.update({ kind: 'reset', endpoints: [plainEndpoint('10.0.0.1', 80)] })
     return { backend, watch: undefined }
   })

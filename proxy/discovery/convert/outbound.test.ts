@@ -359,18 +359,31 @@ test('timeouts, retries, failure accrual', async (t) => {
   t.equal(ruleOf(grpc([route({ rules: [rule({ retry: grpcRetry })] })])).retry?.grpcCodes, 0b110_0001_0001_0010)
 
   const accrual = (kind: Init) => httpOf(http1([route()], { kind }))
-  t.match(accrual({ case: 'consecutiveFailures', value: { maxFailures: 7, backoff } }).failureAccrual, {
-    kind: 'consecutive',
+  const params = { backoff: { minMs: 25, maxMs: 250, jitter: 1 }, honorsRetryAfter: false, minReadyEndpoints: 0 }
+  t.same(accrual({ case: 'consecutiveFailures', value: { maxFailures: 7, backoff } }).failureAccrual, {
     maxFailures: 7,
-    backoff: { minMs: 25 },
+    successRate: undefined,
+    ...params,
   })
   t.equal(accrual({ case: 'consecutiveFailures', value: { maxFailures: 0, backoff } }).failureAccrual, undefined)
   t.match(accrual({ case: 'unified', value: { maxConsecutiveFailures: 3, backoff } }).failureAccrual, {
-    kind: 'consecutive',
     maxFailures: 3,
+    successRate: undefined,
   })
-  const unified = accrual({ case: 'unified', value: { successRateThreshold: 0.8, backoff } })
-  t.match(unified.table.routes[0]!.rules[0]!.filters, [{ kind: 'unsupported', what: /success rate/ }], 'fails closed')
+  t.equal(accrual({ case: 'unified', value: { backoff } }).failureAccrual, undefined)
+  const rate = { successRateThreshold: 0.75, minRequests: 5, backoff: { ...backoff, respectRetryAfterHint: true } }
+  t.same(accrual({ case: 'unified', value: rate }).failureAccrual, {
+    ...params,
+    maxFailures: 0,
+    successRate: { threshold: 0.75, windowMs: 10_000, minRequests: 5 },
+    honorsRetryAfter: true,
+  })
+  t.match(accrual({ case: 'unified', value: { ...rate, decay: ms(500) } }).failureAccrual, {
+    successRate: { windowMs: 500 },
+  })
+  const kind = { case: 'consecutiveFailures', value: { maxFailures: 7, backoff } }
+  const floored = httpOf(http1([route()], { kind, ejection: { minReadyEndpoints: 2 } }))
+  t.equal(floored.failureAccrual?.minReadyEndpoints, 2)
 })
 
 test('what breaks the API makes the whole policy invalid, and says where', async (t) => {

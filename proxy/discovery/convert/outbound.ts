@@ -1,6 +1,8 @@
 /** `outbound.proto` to `OutboundPolicy`. */
 import type {
+  ExponentialBackoff,
   FailureAccrual,
+  FailureAccrual_Unified,
   GrpcRoute,
   GrpcRoute_Filter,
   GrpcRoute_Retry,
@@ -27,6 +29,7 @@ import type {
   RetryPolicy,
   HttpRoute as Route,
   SniMatch,
+  SuccessRateParams,
   Timeouts,
   TlsRoute,
 } from '../../policy/outbound-policy.ts'
@@ -39,6 +42,9 @@ import { limitMs, orInvalid, Refused, required, requiredMs, within } from './ref
 
 /** A longer request body is never kept for a retry, whatever the policy allows: 64 KiB per request in flight. */
 export const MAX_REPLAY_BYTES = 65_536
+
+/** The window of the success rate where the policy names none. */
+const DEFAULT_WINDOW_MS = 10_000
 
 const NO_WEIGHTS = 'all backends have weight 0'
 const PENALTY = unsupported('a balancer that penalises failures (penalty_peak_ewma)')
@@ -105,13 +111,7 @@ function httpOf({
 }
 
 function policyOf(routes: Route[], accrual: FailureAccrual | undefined): HttpPolicy {
-  const converted = accrual && failureAccrualOf(accrual)
-  if (converted?.kind !== 'unsupported') return { table: compileRoutes(routes), failureAccrual: converted }
-  const closed = routes.map((route) => ({
-    ...route,
-    rules: route.rules.map((rule) => ({ ...rule, filters: [converted, ...rule.filters] })),
-  }))
-  return { table: compileRoutes(closed), failureAccrual: undefined }
+  return { table: compileRoutes(routes), failureAccrual: accrual && failureAccrualOf(accrual) }
 }
 
 function httpRouteOf({ metadata, hosts, rules }: HttpRoute): Route {
@@ -196,36 +196,38 @@ function retryOf(retry: HttpRoute_Retry | GrpcRoute_Retry): Omit<RetryPolicy, 's
   }
 }
 
-function failureAccrualOf({
-  kind,
-  ejection,
-}: FailureAccrual): FailureAccrualParams | ReturnType<typeof unsupported> | undefined {
-  if (ejection !== undefined && ejection.minReadyEndpoints > 0) {
-    return unsupported('failure accrual with a minimum of ready endpoints')
-  }
+/** `undefined` when nothing would ever trip it. */
+function failureAccrualOf({ kind, ejection }: FailureAccrual): FailureAccrualParams | undefined {
+  const minReadyEndpoints = ejection?.minReadyEndpoints ?? 0
   switch (kind.case) {
     case 'consecutiveFailures': {
-      const backoff = backoffOf(required(kind.value.backoff, 'the backoff of failure accrual'))
-      const { maxFailures } = kind.value
-      return maxFailures === 0 ? undefined : { kind: 'consecutive', maxFailures, backoff }
+      const { maxFailures, backoff } = kind.value
+      const params = { maxFailures, successRate: undefined, ...ejectionOf(backoff), minReadyEndpoints }
+      return maxFailures === 0 ? undefined : params
     }
     case 'unified': {
-      const { successRateThreshold, decay, minRequests, maxConsecutiveFailures } = kind.value
-      const backoff = backoffOf(required(kind.value.backoff, 'the backoff of failure accrual'))
-      const windowMs = decay === undefined ? 10_000 : requiredMs(decay, 'the window of failure accrual')
-      if (!(successRateThreshold >= 0 && successRateThreshold <= 1)) {
-        throw new Refused(`the success rate ${successRateThreshold} is not in 0 to 1`)
-      }
-      if (successRateThreshold > 0 && windowMs < 10) throw new Refused(`a window of ${windowMs} ms is below 10 ms`)
-      if (minRequests > 1_000_000) throw new Refused(`min_requests ${minRequests} is above 1000000`)
-      if (successRateThreshold > 0) return unsupported('failure accrual by success rate')
-      return maxConsecutiveFailures === 0
-        ? undefined
-        : { kind: 'consecutive', maxFailures: maxConsecutiveFailures, backoff }
+      const { maxConsecutiveFailures: maxFailures, backoff } = kind.value
+      const successRate = successRateOf(kind.value)
+      const params = { maxFailures, successRate, ...ejectionOf(backoff), minReadyEndpoints }
+      return maxFailures === 0 && successRate === undefined ? undefined : params
     }
     case undefined:
       throw new Refused('failure accrual is of a kind this version does not know')
   }
+}
+
+function ejectionOf(message: ExponentialBackoff | undefined) {
+  const backoff = required(message, 'the backoff of failure accrual')
+  return { backoff: backoffOf(backoff), honorsRetryAfter: backoff.respectRetryAfterHint }
+}
+
+function successRateOf(message: FailureAccrual_Unified): SuccessRateParams | undefined {
+  const { successRateThreshold: threshold, decay, minRequests } = message
+  const windowMs = decay === undefined ? DEFAULT_WINDOW_MS : requiredMs(decay, 'the window of failure accrual')
+  if (!(threshold >= 0 && threshold <= 1)) throw new Refused(`the success rate ${threshold} is not in 0 to 1`)
+  if (threshold > 0 && windowMs < 10) throw new Refused(`a window of ${windowMs} ms is below 10 ms`)
+  if (minRequests > 1_000_000) throw new Refused(`min_requests ${minRequests} is above 1000000`)
+  return threshold === 0 ? undefined : { threshold, windowMs, minRequests }
 }
 
 function opaqueOf({ routes }: ProxyProtocol_Opaque): OpaquePolicy {

@@ -41,6 +41,16 @@ export class P2cBalancer<E extends BalancedEndpoint> {
     return count
   }
 
+  /** Ready endpoints other than `self`, counted up to `enough`. */
+  readyBeside(self: E, enough: number): number {
+    let count = 0
+    for (const endpoint of this.#endpoints) {
+      if (count >= enough) break
+      if (endpoint !== self && endpoint.isReady()) count++
+    }
+    return count
+  }
+
   /** Whether `pick` would find one; does not draw. */
   hasReady(): boolean {
     while (this.#ready > 0) {
