@@ -30,6 +30,8 @@ export const errors = {
     ),
   requestTimeout: (ms: number) => error(504, DEADLINE_EXCEEDED, `request timed out after ${ms} ms`, false),
   responseTimeout: (ms: number) => error(504, DEADLINE_EXCEEDED, `response timed out after ${ms} ms`, false),
+  backendRequestTimeout: (ms: number) =>
+    error(504, DEADLINE_EXCEEDED, `the backend did not answer within ${ms} ms`, false),
   idleTimeout: (ms: number) => error(504, DEADLINE_EXCEEDED, `no frame in either direction for ${ms} ms`, false),
   profileTimeout: (ms: number) => error(504, DEADLINE_EXCEEDED, `HTTP response timeout after ${ms} ms`, true),
   requiredIdentity: (wanted: string, found: string | undefined) =>

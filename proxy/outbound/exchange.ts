@@ -12,8 +12,7 @@ import { RequestRecord, releaseHead, takeHead } from '../http/request-record.ts'
 import type { ClientStream, RequestHandler, ResponseHandler, ServerStream } from '../http/stream.ts'
 import type { StreamError } from '../http/stream-error.ts'
 import type { ConnectError } from '../io/connector.ts'
-import { Carriage, type StreamWaiter } from '../io/http-clients.ts'
-import { backoffMs } from '../policy/backoff.ts'
+import type { Carriage, StreamWaiter } from '../io/http-clients.ts'
 import { isGrpcContentType, NO_GRPC_STATUS } from '../policy/classify.ts'
 import { applyRequestFilters, applyResponseFilters } from '../policy/filters.ts'
 import { requestUrl } from '../policy/request-view.ts'
@@ -22,30 +21,35 @@ import { Head, Version } from '../wire/head.ts'
 import { token } from '../wire/tokens.ts'
 import { Attempt } from './attempt.ts'
 import type { Backend, BackendWaiter } from './backend.ts'
+import { carriageOf, carriageTo, isUpgrade } from './carriage.ts'
 import type { OutboundContext } from './context.ts'
 import type { Endpoint } from './endpoint.ts'
 import { errors } from './errors.ts'
+import { ExchangeTimers, isTimed, type TimerOwner } from './exchange-timers.ts'
 import { HeldResponse } from './held-response.ts'
 import type { MovableStream } from './rebalance.ts'
-import { asksForRetry, isSafeToRepeat, MAX_SAFE_RETRIES, SAFE_RETRY_BYTES } from './retry.ts'
+import {
+  asksForRetry,
+  isLastAttempt,
+  isSafeToRepeat,
+  MAX_SAFE_RETRIES,
+  retainedBytes,
+  retryDelayMs,
+  takeRetry,
+} from './retry.ts'
 import type { BackendPlan, PlannedRoute, RoutePlan } from './route-plan.ts'
 
 const CONTENT_TYPE = token('content-type')
-const HOST = token('host')
-const TE = token('te')
 const ORIG_PROTO = token('l5d-orig-proto')
 const PROXY_ERROR = token('l5d-proxy-error')
 const PROXY_CONNECTION = token('l5d-proxy-connection')
 
-const NOTHING = Buffer.alloc(0)
-/** Values of `l5d-orig-proto` by the minor version of HTTP/1. */
-const ORIGIN_FORM = ['HTTP/1.0', 'HTTP/1.1'].map((version) => Buffer.from(version, 'latin1'))
-const ABSOLUTE_FORM = ORIGIN_FORM.map((version) => Buffer.from(`${version}; absolute-form`, 'latin1'))
-
 /** While nothing was sent the client has no credit for more than its window; a hard bound all the same. */
 const MAX_WAITING_BYTES = 1_048_576
 
-export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter, StreamWaiter, MovableStream {
+export class Exchange
+  implements RequestHandler, ResponseHandler, BackendWaiter, StreamWaiter, MovableStream, TimerOwner
+{
   readonly #context: OutboundContext
   readonly #downstream: ServerStream
   readonly #plan: RoutePlan
@@ -76,9 +80,7 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
   #isResponseDone = false
   #isTunnel = false
   #held: HeldResponse | undefined = undefined
-  #timer: NodeJS.Timeout | undefined = undefined
-  #tryTimer: NodeJS.Timeout | undefined = undefined
-  #idleTimer: NodeJS.Timeout | undefined = undefined
+  #timers: ExchangeTimers | undefined = undefined
   isAbandoned = false
 
   constructor(
@@ -98,27 +100,19 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
     const isHttp2 = head.version === Version.http2
     this.#isGrpc = isHttp2 && isGrpcContentType(head.get(CONTENT_TYPE))
     this.#isConnect = !isHttp2 && hasMethod(head, CONNECT)
-    this.#isUpgrade = this.#isConnect || (!isHttp2 && head.isUpgrade)
+    this.#isUpgrade = isUpgrade(head)
     this.#requiredId = requiredId
     this.#current = new Attempt(route.plan, this.#isGrpc, this.startedAtMs)
-    const host = head.find(HOST)
-    const isPooled = head.version !== Version.http10 && host !== -1 && !head.isAt(host, NOTHING)
-    this.#carriage = isHttp2 ? Carriage.http2 : isPooled && !this.#isUpgrade ? Carriage.http1 : Carriage.http1Unpooled
+    this.#carriage = carriageOf(head)
     if (!isHttp2) dropHopByHop(head, this.#isUpgrade)
   }
 
   /** Sends the request on its way; `head` is the one the constructor got. */
   start(head: Head, endStream: boolean): void {
-    const { timeouts, headTimeoutMs, budget, recorder } = this.#plan
-    if (timeouts.requestMs !== undefined) {
-      const ms = timeouts.requestMs
-      this.#timer = setTimeout(() => this.#onTimeout(errors.requestTimeout(ms), 'request'), ms)
-    } else if (headTimeoutMs !== undefined) {
-      this.#timer = setTimeout(() => this.#onTimeout(errors.profileTimeout(headTimeoutMs), 'request'), headTimeoutMs)
-    }
-    if (timeouts.idleMs !== undefined) {
-      const ms = timeouts.idleMs
-      this.#idleTimer = setTimeout(() => this.#onTimeout(errors.idleTimeout(ms), 'idle'), ms)
+    const { budget, recorder } = this.#plan
+    if (isTimed(this.#plan)) {
+      this.#timers = new ExchangeTimers(this.#plan, this)
+      this.#timers.start()
     }
     this.#context.streams?.add(this)
     recorder.onRequest()
@@ -190,10 +184,7 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
     }
     this.#attempts++
     this.#current.begin(endpoint, this.#backend, nowMs)
-    const isUpgraded = this.#carriage !== Carriage.http2 && endpoint.isUpgradeable && !this.#isUpgrade
-    const carriage = isUpgraded ? Carriage.http2 : this.#carriage
-    if (isUpgraded) this.#markOrigProto(head)
-    else head.drop(ORIG_PROTO)
+    const carriage = carriageTo(endpoint, this.#carriage, this.#isUpgrade, head)
     const stream = endpoint.open(carriage, this)
     if (stream === undefined) {
       // The connection is being made: the head must outlive this call. The record keeps the head as it came, for an
@@ -205,14 +196,6 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
     this.#connected(stream, head)
   }
 
-  /** HTTP/1 over HTTP/2 between proxies: the peer restores version and form (facts: orig-proto). */
-  #markOrigProto(head: Head): void {
-    const minor = head.version === Version.http10 ? 0 : 1
-    head.set(ORIG_PROTO, (head.isAbsoluteForm ? ABSOLUTE_FORM : ORIGIN_FORM)[minor]!)
-    const te = head.get(TE)
-    if (te !== undefined && te !== 'trailers') head.drop(TE)
-  }
-
   #connected(stream: ClientStream, head: Head): void {
     this.#upstream = stream
     stream.handler = this
@@ -220,7 +203,7 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
     if (record !== undefined && (record.bytes > 0 || record.trailers !== undefined))
       this.#sendRecord(stream, head, record)
     else stream.sendHead(head, this.#isRequestEnded)
-    this.#armTryTimer()
+    this.#armAttempt(false)
   }
 
   #isBare(record: RequestRecord): boolean {
@@ -238,26 +221,12 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
     }
     if (trailers !== undefined && this.#upstream === stream) stream.sendTrailers(trailers)
     this.#credit(sent)
-    record.limit(this.#retainedBytes())
+    record.limit(retainedBytes(this.#plan))
   }
 
-  /** How much content is worth keeping for another attempt. */
-  #retainedBytes(): number {
-    return this.#plan.retry?.maxRequestBytes ?? SAFE_RETRY_BYTES
-  }
-
-  #armTryTimer(): void {
-    const { retry, timeouts } = this.#plan
-    if (!this.#isRequestEnded) return
-    if (timeouts.responseMs !== undefined) {
-      const ms = timeouts.responseMs
-      this.#tryTimer = setTimeout(() => this.#onTimeout(errors.responseTimeout(ms), 'response'), ms)
-    }
-    if (retry?.kind === 'policy' && retry.policy.timeoutMs !== undefined && this.#attempts <= retry.policy.maxRetries) {
-      const ms = retry.policy.timeoutMs
-      clearTimeout(this.#tryTimer)
-      this.#tryTimer = setTimeout(() => this.#onTryTimeout(ms), ms)
-    }
+  #armAttempt(hasHead: boolean): void {
+    if (this.#timers === undefined || !(this.#isRequestEnded || hasHead)) return
+    this.#timers.armAttempt(hasHead, isLastAttempt(this.#plan, this.#attempts))
   }
 
   // ── BackendWaiter, StreamWaiter ──
@@ -279,7 +248,7 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
     this.#upstream = stream
     this.#sendRecord(stream, this.#pendingHead!, this.#record!)
     this.#dropPendingHead()
-    this.#armTryTimer()
+    this.#armAttempt(false)
   }
 
   onStreamFailed(error: ConnectError): void {
@@ -288,7 +257,8 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
     // Nothing was sent: another endpoint may well work.
     this.#current.end('unclassified', false, this.#context.nowMs())
     if (this.#retrySafely()) return
-    this.#fail(error.kind === 'timeout' ? errors.connectTimeout(error.message) : errors.endpointIo(error.message))
+    const { kind, message } = error
+    this.#failAttempt(kind === 'timeout' ? errors.connectTimeout(message) : errors.endpointIo(message), 'unclassified')
   }
 
   // ── RequestHandler: the client ──
@@ -297,10 +267,16 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
     if (this.isAbandoned) return this.#downstream.consumed(end - start)
     this.#uncreditedBytes += end - start
     if (endStream) this.#isRequestEnded = true
-    this.#idleTimer?.refresh()
+    this.#timers?.onFrame()
     const upstream = this.#upstream
     if (this.#record !== undefined) {
-      this.#record.push(buf, start, end, endStream, upstream === undefined ? MAX_WAITING_BYTES : this.#retainedBytes())
+      this.#record.push(
+        buf,
+        start,
+        end,
+        endStream,
+        upstream === undefined ? MAX_WAITING_BYTES : retainedBytes(this.#plan),
+      )
     }
     if (upstream === undefined) {
       if (this.#record === undefined || !this.#record.isComplete) this.#fail(errors.tooMuchWaiting(MAX_WAITING_BYTES))
@@ -322,7 +298,7 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
 
   #onRequestEnded(): void {
     if (this.#isResponseDone) this.#release()
-    else this.#armTryTimer()
+    else this.#armAttempt(false)
   }
 
   onRequestReset(error: StreamError): void {
@@ -352,11 +328,12 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
 
   onResponseHead(head: Head, endStream: boolean): void {
     if (this.isAbandoned) return
-    this.#idleTimer?.refresh()
+    this.#timers?.onFrame()
+    this.#armAttempt(true)
     this.#current.onHead(head)
     if (this.#mayRetry()) {
       if (this.#asksForRetry(endStream)) {
-        if (this.#retry()) return
+        if (this.#retry('')) return
       } else if (this.#isGrpc && !endStream && this.#canReplay()) {
         // The verdict may stand in trailers right behind one message: hold back what came so far.
         this.#held = new HeldResponse(head)
@@ -367,11 +344,7 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
   }
 
   #forwardHead(head: Head, endStream: boolean): void {
-    this.#clearTryTimer()
-    if (this.#plan.headTimeoutMs !== undefined) {
-      clearTimeout(this.#timer)
-      this.#timer = undefined
-    }
+    this.#timers?.onForwarded()
     this.#dropRecord()
     dropHopByHop(head, head.status === 101)
     head.drop(ORIG_PROTO)
@@ -396,7 +369,7 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
 
   onResponseData(buf: Uint8Array, start: number, end: number, endStream: boolean): void {
     if (this.isAbandoned) return
-    this.#idleTimer?.refresh()
+    this.#timers?.onFrame()
     const upstream = this.#upstream
     if (!this.#current.hasFirstByte) this.#current.onFirstByte(this.#context.nowMs())
     if (this.#held !== undefined) {
@@ -413,7 +386,7 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
     this.#current.onTrailers(trailers)
     if (!this.#current.hasFirstByte) this.#current.onFirstByte(this.#context.nowMs())
     if (this.#held !== undefined) {
-      if (this.#asksForRetry(true) && this.#retry()) return
+      if (this.#asksForRetry(true) && this.#retry('')) return
       this.#forwardHeld()
     }
     this.#complete()
@@ -436,7 +409,7 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
       this.#release()
       return this.#resetClient(error.code)
     }
-    this.#fail(errors.endpointIo(error.message))
+    this.#failAttempt(errors.endpointIo(error.message), reason)
   }
 
   onRequestSent(bytes: number): void {
@@ -457,36 +430,37 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
     return asksForRetry(this.#plan.retry!, this.#current, this.#isGrpc, isEnd)
   }
 
-  /** Gives up the current attempt for another one; false when that is not allowed. */
-  #retry(): boolean {
-    const retry = this.#plan.retry!
+  /** Gives up the current attempt for another one; false when that is not allowed. `error` as in `Attempt.end`. */
+  #retry(error: string): boolean {
     if (!this.#canReplay()) return false
     const nowMs = this.#context.nowMs()
-    if (retry.kind === 'policy') {
-      if (this.#attempts > retry.policy.maxRetries) {
-        this.#plan.recorder.onRetryLimit()
-        return false
-      }
-    } else if (!retry.budget.tryWithdraw(nowMs)) {
-      this.#plan.recorder.onNoBudget()
-      return false
-    }
-    this.#plan.recorder.onRetry()
+    if (!takeRetry(this.#plan, this.#attempts, nowMs)) return false
     const upstream = this.#upstream
     this.#upstream = undefined
-    this.#current.end('', false, nowMs)
+    this.#current.end(error, false, nowMs)
     upstream?.reset(ErrorCode.cancel)
-    this.#held = undefined
-    const delayMs =
-      retry.kind === 'policy' && retry.policy.backoff !== undefined
-        ? backoffMs(retry.policy.backoff, this.#attempts - 1, this.#context.random)
-        : 0
+    this.#dropHeld()
+    this.#timers?.endAttempt()
+    const delayMs = retryDelayMs(this.#plan.retry!, this.#attempts, this.#context.random)
     if (delayMs === 0) this.#attemptAgain()
-    else
-      this.#tryTimer = setTimeout(() => {
-        if (!this.isAbandoned) this.#attemptAgain()
-      }, delayMs)
+    else {
+      this.#timers ??= new ExchangeTimers(this.#plan, this)
+      this.#timers.backOff(delayMs)
+    }
     return true
+  }
+
+  onRetryDue(): void {
+    if (!this.isAbandoned) this.#attemptAgain()
+  }
+
+  /** The attempt failed with what is an answer of our own: repeated where the policy lists it, else given. */
+  #failAttempt(error: ProxyError, how: string): void {
+    this.#current.status = error.status
+    this.#current.grpcStatus = this.#isGrpc ? error.grpcCode : NO_GRPC_STATUS
+    if (this.#mayRetry() && this.#asksForRetry(true) && this.#retry(how)) return
+    this.#current.end(how, false, this.#context.nowMs())
+    this.#fail(error)
   }
 
   /** Another attempt for a request that no application has seen. */
@@ -498,7 +472,7 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
   }
 
   #attemptAgain(): void {
-    this.#clearTryTimer()
+    this.#timers?.endAttempt()
     const head = scratch
     head.copyFrom(this.#record!.head)
     this.#current.reset()
@@ -519,7 +493,7 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
 
   // ── Timers ──
 
-  #onTimeout(error: ProxyError, _which: 'request' | 'response' | 'idle'): void {
+  onTimeout(error: ProxyError): void {
     if (this.isAbandoned) return
     const upstream = this.#upstream
     this.#upstream = undefined
@@ -532,26 +506,14 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
     this.#fail(error)
   }
 
-  /** The attempt took too long to answer; the exchange as a whole may still succeed. */
-  #onTryTimeout(ms: number): void {
-    if (this.isAbandoned || this.#hasAnswered) return
-    if (
-      this.#canReplay() &&
-      this.#plan.retry?.kind === 'policy' &&
-      this.#attempts <= this.#plan.retry.policy.maxRetries
-    ) {
-      this.#current.status = 0
-      this.#retry()
-      return
-    }
-    this.#onTimeout(errors.responseTimeout(ms), 'response')
-  }
-
-  #clearTryTimer(): void {
-    if (this.#tryTimer === undefined) return
-    if (this.#plan.timeouts.responseMs !== undefined && this.#plan.retry === undefined) return
-    clearTimeout(this.#tryTimer)
-    this.#tryTimer = undefined
+  onAttemptTimeout(error: ProxyError, isRetried: boolean): void {
+    if (this.isAbandoned) return
+    if (this.#hasAnswered) return this.onTimeout(error)
+    if (isRetried) return this.#retry('timeout') ? undefined : this.onTimeout(error)
+    const upstream = this.#upstream
+    this.#upstream = undefined
+    upstream?.reset(ErrorCode.cancel)
+    this.#failAttempt(error, 'timeout')
   }
 
   // ── MovableStream ──
@@ -595,8 +557,7 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
     // An application may answer in full and still read: it gets the rest of the request.
     this.#isResponseDone = true
     this.#dropRecord()
-    clearTimeout(this.#tryTimer)
-    this.#tryTimer = undefined
+    this.#timers?.endAttempt()
   }
 
   /** The response broke off behind its head. */
@@ -651,6 +612,11 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
     this.#record = undefined
   }
 
+  #dropHeld(): void {
+    this.#held?.release()
+    this.#held = undefined
+  }
+
   #dropPendingHead(): void {
     if (this.#pendingHead !== undefined) releaseHead(this.#pendingHead)
     this.#pendingHead = undefined
@@ -659,13 +625,10 @@ export class Exchange implements RequestHandler, ResponseHandler, BackendWaiter,
   #release(): void {
     if (this.isAbandoned) return
     this.isAbandoned = true
-    clearTimeout(this.#timer)
-    clearTimeout(this.#tryTimer)
-    clearTimeout(this.#idleTimer)
+    this.#timers?.stop()
     this.#dropRecord()
     this.#dropPendingHead()
-    this.#held?.release()
-    this.#held = undefined
+    this.#dropHeld()
     // What was not sent will not be: its sender must not wait for credit.
     this.#credit(this.#uncreditedBytes)
     this.#context.streams?.delete(this)

@@ -14,6 +14,12 @@ export interface HeaderEdits {
   readonly remove: readonly string[]
 }
 
+/** Another path: whole, or in place of the prefix that the rule matched by. The query is not part of it. */
+export interface PathEdit {
+  readonly kind: 'full' | 'prefix'
+  readonly value: string
+}
+
 /** The share of requests that fail: 1 is all of them. */
 export type FailureRatio = number
 
@@ -25,8 +31,14 @@ export type Filter =
       readonly scheme: string | undefined
       readonly host: string | undefined
       readonly port: number | undefined
-      readonly path: { readonly kind: 'full' | 'prefix'; readonly value: string } | undefined
+      readonly path: PathEdit | undefined
       readonly status: number
+    }
+  | {
+      readonly kind: 'rewrite'
+      /** Becomes `:authority` and Host. */
+      readonly host: string | undefined
+      readonly path: PathEdit | undefined
     }
   | {
       readonly kind: 'httpFailure'

@@ -2,6 +2,7 @@
 import type { Head } from '../wire/head.ts'
 import type { Filter, HeaderEdits } from './filter.ts'
 import type { RouteMatch } from './route.ts'
+import { editPath, rewriteUrl } from './url-rewrite.ts'
 
 /** Why a request does not go on to a backend. */
 export type FilterVerdict =
@@ -23,7 +24,7 @@ export interface RequestUrl {
 /**
  * Applies `filters` in order; once per attempt, since a filter may draw at random.
  *
- * @param match that won, for redirects that replace the matched prefix
+ * @param match that won, for redirects and rewrites that replace the matched prefix
  * @param url is only called by a redirect
  * @returns `undefined` when the request goes on, otherwise how it is answered
  */
@@ -45,6 +46,11 @@ export function applyRequestFilters(
       case 'redirect': {
         const verdict = redirect(filter, match, url())
         if (verdict !== undefined) return verdict
+        break
+      }
+      case 'rewrite': {
+        const problem = rewriteUrl(filter, head, match)
+        if (problem !== undefined) return { kind: 'error', message: problem }
         break
       }
       case 'httpFailure':
@@ -109,12 +115,8 @@ function dropDefaultPort(authority: string, scheme: string): string {
 
 function redirectPath({ path }: Redirect, match: RouteMatch | undefined, url: RequestUrl): string | undefined {
   if (path === undefined) return pathAndQuery(url.path, url.query)
-  if (path.kind === 'full') return path.value
-  if (match?.kind !== 'http' || match.path?.kind !== 'prefix') return undefined
-  const rest = url.path.slice(match.path.prefix.length)
-  // Both sides may bring the slash between them: `/new/` + `/x` is `/new/x`.
-  const joined = path.value.endsWith('/') && rest.startsWith('/') ? path.value + rest.slice(1) : path.value + rest
-  return pathAndQuery(joined === '' ? '/' : joined, url.query)
+  const edited = editPath(path, match, url.path)
+  return edited === undefined || path.kind === 'full' ? edited : pathAndQuery(edited, url.query)
 }
 
 function pathAndQuery(path: string, query: string): string {

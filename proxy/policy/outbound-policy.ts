@@ -102,11 +102,18 @@ export interface Timeouts {
   readonly requestMs: number | undefined
   /** From the end of the request to the end of the response. */
   readonly responseMs: number | undefined
+  /** The same of one attempt: when it passes before anything was answered, the attempt fails and may be repeated. */
+  readonly backendRequestMs: number | undefined
   /** Longest time without a frame in either direction. */
   readonly idleMs: number | undefined
 }
 
-export const NO_TIMEOUTS: Timeouts = { requestMs: undefined, responseMs: undefined, idleMs: undefined }
+export const NO_TIMEOUTS: Timeouts = {
+  requestMs: undefined,
+  responseMs: undefined,
+  backendRequestMs: undefined,
+  idleMs: undefined,
+}
 
 export interface RetryPolicy {
   /** Attempts after the first. */

@@ -58,6 +58,7 @@ export interface Pair {
   /** What the outbound proxy remembers of the inbound one. */
   readonly resumption: Resumption
   setProfile(profile: Profile | undefined): void
+  setPolicy(policy: OutboundPolicy | undefined): void
   setServer(server: InboundServer): void
   setEndpoints(ports: readonly number[]): void
   /** A port behind which the inbound proxy takes connections, meshed or not, as meant for `appPort` of its pod. */
@@ -78,6 +79,8 @@ export interface PairOptions {
   readonly profile?: Profile
   /** For every destination; see policies.ts. */
   readonly policy?: OutboundPolicy
+  /** Ports of the replicas of backends that a policy names, by path; others are those of `appPorts`. */
+  readonly backendPorts?: Readonly<Record<string, readonly number[]>>
   readonly detectTimeoutMs?: number
   readonly failFastTimeoutMs?: number
   /** The application's protocol is not detected but forwarded as raw bytes. */
@@ -125,6 +128,7 @@ export async function startPair(options: PairOptions): Promise<Pair> {
   let server = defaultServer('all-unauthenticated', options.isOpaque ?? false, [], options.detectTimeoutMs ?? 10_000)
   const watchers: ((server: InboundServer) => void)[] = []
   let onProfile: ((profile: Profile | undefined) => void) | undefined
+  let onPolicy: ((policy: OutboundPolicy | undefined) => void) | undefined
   const discovery: Discovery = {
     watchProfile: (_address, onUpdate) => {
       onProfile = onUpdate
@@ -132,6 +136,7 @@ export async function startPair(options: PairOptions): Promise<Pair> {
       return { close() {} }
     },
     watchOutboundPolicy: (_address, onUpdate) => {
+      onPolicy = onUpdate
       setImmediate(onUpdate, options.policy)
       return { close() {} }
     },
@@ -217,8 +222,10 @@ export async function startPair(options: PairOptions): Promise<Pair> {
       : plainEndpoint('127.0.0.1', port)
   const backends: Backend[] = []
   let ports = options.appPorts
-  const cache = new BackendCache(1_000, ({ failureAccrual }) => {
-    const backend = new Backend('web.shop', {
+  const cache = new BackendCache(1_000, (target) => {
+    const { failureAccrual } = target
+    const own = target.kind === 'balancer' ? options.backendPorts?.[target.path] : undefined
+    const backend = new Backend(target.kind === 'balancer' ? target.path : 'web.shop', {
       queue: { capacity: 100, failFastTimeoutMs: options.failFastTimeoutMs ?? 3_000 },
       random: Math.random,
       minReadyEndpoints: failureAccrual?.minReadyEndpoints ?? 0,
@@ -247,8 +254,8 @@ export async function startPair(options: PairOptions): Promise<Pair> {
           pool,
         ),
     })
-    backends.push(backend)
-    backend.update({ kind: 'reset', endpoints: ports.map(meta) })
+    if (own === undefined) backends.push(backend)
+    backend.update({ kind: 'reset', endpoints: (own ?? ports).map(meta) })
     return { backend, watch: undefined }
   })
   const recorder: RouteRecorder = {
@@ -264,7 +271,7 @@ export async function startPair(options: PairOptions): Promise<Pair> {
   }
   const deps = {
     cache,
-    recorders: { profileRoute: () => recorder, policyRoute: () => ({ ...recorder, backends: [undefined] }) },
+    recorders: { profileRoute: () => recorder, policyRoute: () => ({ ...recorder, backends: [] }) },
     random: Math.random,
     nowMs,
   }
@@ -309,6 +316,7 @@ export async function startPair(options: PairOptions): Promise<Pair> {
     context,
     resumption,
     setProfile: (profile) => onProfile?.(profile),
+    setPolicy: (policy) => onPolicy?.(policy),
     setServer(updated) {
       server = updated
       for (const watcher of watchers) watcher(updated)

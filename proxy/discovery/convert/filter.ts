@@ -2,6 +2,7 @@
 import type { GrpcFailureInjector } from '../../../api/gen/grpc_route_pb.js'
 import type {
   HttpFailureInjector,
+  PathModifier,
   Ratio,
   RequestHeaderModifier,
   RequestRedirect,
@@ -15,7 +16,8 @@ import type {
   OpaqueRoute_Filter,
   TlsRoute_Filter,
 } from '../../../api/gen/outbound_pb.js'
-import type { ConnectionFilter, Filter, HeaderEdits, HeaderField, Unsupported } from '../../policy/filter.ts'
+import type { UrlRewrite } from '../../../api/gen/weft_pb.js'
+import type { ConnectionFilter, Filter, HeaderEdits, HeaderField, PathEdit, Unsupported } from '../../policy/filter.ts'
 import { headerNameOf } from './match.ts'
 import { Refused } from './refused.ts'
 
@@ -46,7 +48,7 @@ export function httpFilterOf({ kind }: HttpRoute_Filter): Filter {
     case 'redirect':
       return redirectOf(kind.value)
     case 'urlRewrite':
-      return unsupported('a URL rewrite')
+      return rewriteOf(kind.value)
     case 'requestMirror':
       return unsupported('a request mirror')
     case undefined:
@@ -100,9 +102,7 @@ export function headerModifierOf(
 }
 
 export function redirectOf({ scheme, host, path, port, status }: RequestRedirect): Filter {
-  if (host !== '' && !/^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])$/.test(host)) {
-    throw new Refused(`a redirect's host "${host}" is not a host name`)
-  }
+  if (host !== '' && !HOST.test(host)) throw new Refused(`a redirect's host "${host}" is not a host name`)
   if (port > 65_535) throw new Refused(`a redirect's port ${port} is above 65535`)
   // Linkerd's controller writes 200 where the route names no status; a redirect that is none would help nobody.
   const code = status === 0 || status === 200 ? 301 : statusOf(status)
@@ -111,10 +111,23 @@ export function redirectOf({ scheme, host, path, port, status }: RequestRedirect
     scheme: scheme && schemeOf(scheme),
     host: host === '' ? undefined : host,
     port: port === 0 ? undefined : port,
-    path: path && pathModifierOf(path),
+    // Ends up in a response header: no control characters, no spaces.
+    path: path && pathEditOf(path, "a redirect's path", /^\/[!-~]*$/),
     status: code,
   }
 }
+
+export function rewriteOf({ host, path }: UrlRewrite): Filter {
+  if (host !== '' && !HOST.test(host)) throw new Refused(`a rewrite's host "${host}" is not a host name`)
+  return {
+    kind: 'rewrite',
+    host: host === '' ? undefined : host,
+    // Becomes the target of a request: neither a query, which is the request's own, nor a fragment.
+    path: path && pathEditOf(path, "a rewrite's path", /^\/(?!\/)[!"$->@-~]*$/),
+  }
+}
+
+const HOST = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])$/
 
 function schemeOf({ type }: NonNullable<RequestRedirect['scheme']>): string {
   const scheme = type.case === 'registered' ? Scheme_RegisteredNames[type.value]?.toLowerCase() : type.value
@@ -123,12 +136,13 @@ function schemeOf({ type }: NonNullable<RequestRedirect['scheme']>): string {
   return scheme
 }
 
-function pathModifierOf({ replace }: NonNullable<RequestRedirect['path']>): (Filter & { kind: 'redirect' })['path'] {
-  if (replace.case === undefined) throw new Refused("a redirect's path is neither full nor a prefix")
-  // Ends up in a response header: no control characters, no spaces.
-  if (!/^\/[!-~]*$/.test(replace.value))
-    throw new Refused(`a redirect's path "${replace.value}" is not an absolute path`)
-  return { kind: replace.case, value: replace.value }
+function pathEditOf({ replace }: PathModifier, what: string, allowed: RegExp): PathEdit {
+  if (replace.case === undefined) throw new Refused(`${what} is neither full nor a prefix`)
+  const { case: kind, value } = replace
+  // The prefix may go without a successor.
+  if (!(kind === 'prefix' && value === '') && !allowed.test(value))
+    throw new Refused(`${what} "${value}" is not an absolute path`)
+  return { kind, value }
 }
 
 function fieldsOf(headers: Headers | undefined): HeaderField[] {

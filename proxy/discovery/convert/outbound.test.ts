@@ -259,6 +259,19 @@ test('filters', async (t) => {
       filter: { case: 'redirect', value: { status: 200 } },
       is: { status: 301 },
     },
+    {
+      name: 'a URL rewrite',
+      filter: {
+        case: 'urlRewrite',
+        value: { host: 'other.example', path: { replace: { case: 'prefix', value: '' } } },
+      },
+      is: { kind: 'rewrite', host: 'other.example', path: { kind: 'prefix', value: '' } },
+    },
+    {
+      name: 'a URL rewrite of nothing',
+      filter: { case: 'urlRewrite', value: {} },
+      is: { kind: 'rewrite', host: undefined, path: undefined },
+    },
   ]
   for (const { name, filter, is } of cases) t.match(filterOf(filter), is, name)
   const failure = { kind: { case: 'failureInjector', value: { code: 500, message: 'm' } } }
@@ -389,6 +402,8 @@ test('timeouts, retries, failure accrual', async (t) => {
 test('what breaks the API makes the whole policy invalid, and says where', async (t) => {
   const withMatch = (match: Init) => http1([route({ rules: [rule({ matches: [match] })] })])
   const withFilter = (kind: Init) => http1([route({ rules: [rule({ filters: [{ kind }] })] })])
+  const rewriting = (value: string) =>
+    withFilter({ case: 'urlRewrite', value: { path: { replace: { case: 'full', value } } } })
   const withBackends = (kind: Init) => http1([route({ rules: [rule({ backends: { kind } })] })])
   const withBackend = (parts: Init) =>
     withBackends({ case: 'firstAvailable', value: { backends: [{ backend: { ...backend, ...parts } }] } })
@@ -487,6 +502,16 @@ test('what breaks the API makes the whole policy invalid, and says where', async
       name: 'forward to nowhere',
       message: withBackend({ kind: { case: 'forward', value: {} } }),
       reason: /no address/,
+    },
+    { name: 'a rewrite to /a?b', message: rewriting('/a?b'), reason: /a rewrite's path/ },
+    { name: 'a rewrite to /a#b', message: rewriting('/a#b'), reason: /a rewrite's path/ },
+    { name: 'a rewrite to //a', message: rewriting('//a'), reason: /a rewrite's path/ },
+    { name: 'a rewrite to a', message: rewriting('a'), reason: /a rewrite's path/ },
+    { name: 'a rewrite to /a b', message: rewriting('/a b'), reason: /a rewrite's path/ },
+    {
+      name: 'a rewrite to no host name',
+      message: withFilter({ case: 'urlRewrite', value: { host: 'a b' } }),
+      reason: /a rewrite's host/,
     },
     { name: 'a filter of no kind', message: withFilter(undefined), reason: /filter is of a kind/ },
     {

@@ -146,7 +146,9 @@ interface RuleMessage<M> extends TimeoutsMessage {
   readonly allowL5dRequestHeaders: boolean
 }
 
-type TimeoutsMessage = Pick<HttpRoute_Rule, 'timeouts' | 'requestTimeout'>
+/** Only HTTPRoutes have the last of them. */
+type TimeoutsMessage = Pick<HttpRoute_Rule, 'timeouts' | 'requestTimeout'> &
+  Partial<Pick<HttpRoute_Rule, 'backendRequestTimeout'>>
 
 function ruleOf<M>(rule: RuleMessage<M>, kind: FilterKind<M, Filter>): Omit<HttpRule, 'matches' | 'retry'> {
   const { distribution, filters } = distributionOf(rule.backends, kind)
@@ -159,11 +161,12 @@ function ruleOf<M>(rule: RuleMessage<M>, kind: FilterKind<M, Filter>): Omit<Http
   }
 }
 
-function timeoutsOf({ timeouts, requestTimeout }: TimeoutsMessage): Timeouts {
+function timeoutsOf({ timeouts, requestTimeout, backendRequestTimeout }: TimeoutsMessage): Timeouts {
   return {
     // The older field counts where the newer one is absent.
     requestMs: limitMs(timeouts?.request ?? requestTimeout, 'request timeout'),
     responseMs: limitMs(timeouts?.response, 'response timeout'),
+    backendRequestMs: limitMs(backendRequestTimeout, 'backend request timeout'),
     idleMs: limitMs(timeouts?.idle, 'idle timeout'),
   }
 }
