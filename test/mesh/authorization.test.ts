@@ -18,6 +18,17 @@ const admitting = (names: readonly string[]) =>
     identityRefs: names.map((name) => ({ kind: 'ServiceAccount', name })),
   })
 
+const route = (name: string, path: string) =>
+  policy(
+    'HTTPRoute',
+    name,
+    {
+      parentRefs: [{ group: 'policy.linkerd.io', kind: 'Server', name: 'web-http' }],
+      rules: [{ matches: [{ path: { type: 'PathPrefix', value: path } }] }],
+    },
+    'v1beta3',
+  )
+
 test('authorization', { skip: cannotRun }, async (t) => {
   const mesh = await startMesh(t, {
     manifests: [
@@ -41,8 +52,8 @@ test('authorization', { skip: cannotRun }, async (t) => {
     mesh.agent('meshed', 'other'),
     mesh.agent('plain', 'stranger'),
   ]
-  const statusOf = async (agent: Agent) => {
-    const { status } = await agent.call('http', { url: `http://web.meshed:${TestPort.http}/who` })
+  const statusOf = async (agent: Agent, path = '/who') => {
+    const { status } = await agent.call('http', { url: `http://web.meshed:${TestPort.http}${path}` })
     return status
   }
   const bytes = { host: 'web.meshed', port: TestPort.serverFirst, send: 'hello' }
@@ -59,4 +70,22 @@ test('authorization', { skip: cannotRun }, async (t) => {
   await until('the other identity is admitted', async () => (await statusOf(other)) === 200)
   t.equal(await statusOf(friend), 403, 'and the first one is not any more')
   t.match(await other.call('opaqueExchange', bytes), 'hello')
+
+  const open = policy('AuthorizationPolicy', 'echo', {
+    targetRef: { group: 'policy.linkerd.io', kind: 'HTTPRoute', name: 'echo' },
+    requiredAuthenticationRefs: [{ group: 'policy.linkerd.io', kind: 'NetworkAuthentication', name: 'everywhere' }],
+  })
+  await mesh.apply([route('who', '/who'), route('echo', '/echo'), open])
+  await until('the routes count', async () => (await statusOf(other, '/elsewhere')) === 404)
+  t.equal(await statusOf(friend, '/echo'), 403, 'a policy of a route whose networks do not exist admits nobody')
+  const networks = (cidr: string) => policy('NetworkAuthentication', 'everywhere', { networks: [{ cidr }] })
+  await mesh.apply([networks('0.0.0.0/0')])
+  await until('everybody may use the route', async () => (await statusOf(friend, '/echo')) === 200)
+  t.equal(await statusOf(stranger, '/echo'), 200, 'also without the mesh')
+  t.equal(await statusOf(other, '/echo'), 200, 'and whom the Server admits')
+  t.same([await statusOf(other), await statusOf(friend)], [200, 403], 'the other route is as it was')
+  t.equal(await statusOf(stranger, '/ready'), 200, 'the health check, about which no route says anything')
+  await mesh.apply([networks('192.0.2.0/24')])
+  await until('nobody comes from that network', async () => (await statusOf(friend, '/echo')) === 403)
+  t.equal(await statusOf(other, '/echo'), 200, 'whom the Server admits needs no route to do so')
 })

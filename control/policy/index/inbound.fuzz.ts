@@ -160,6 +160,9 @@ function change(random: Random): Change {
 
 const UNKNOWN = ['spec', 'spec.x', 'spec.rules[0].matches[0].x', 'spec.rules[0].filters', 'spec.rules[1].x', 'status']
 
+/** One or two. */
+const some = <T>(random: Random, make: () => T): T[] => [make(), ...several(random, 1, make)]
+
 const ref = (random: Random) => ({
   group: pick(random, GROUPS),
   kind: pick(random, KINDS),
@@ -173,7 +176,7 @@ const parent = (random: Random) => ({
   ...(random() < 0.1 && { port: 8080 }),
 })
 const networks = (random: Random) =>
-  several(random, 2, () => ({
+  some(random, () => ({
     cidr: pick(random, ['10.0.0.0/8', '::/0', '192.0.2.1']),
     except: several(random, 1, () => '10.1.0.0/16'),
   }))
@@ -201,9 +204,9 @@ const filters = (random: Random) =>
     }),
   }))
 const httpRoute = (random: Random) => ({
-  parentRefs: several(random, 2, () => (random() < 0.8 ? parent(random) : ref(random))),
+  parentRefs: some(random, () => (random() < 0.8 ? parent(random) : ref(random))),
   hostnames: several(random, 1, () => 'web.example.org'),
-  rules: several(random, 2, () => ({
+  rules: some(random, () => ({
     matches: several(random, 2, () => ({
       path: { type: pick(random, ['Exact', 'PathPrefix', 'RegularExpression', 'Glob']), value: text(random) },
       headers: values(random),
@@ -260,8 +263,8 @@ const OBJECTS: readonly (readonly [kind: string, apiVersion: string, spec: (rand
     'policy.linkerd.io/v1alpha1',
     (random) =>
       random() < 0.5
-        ? { identities: several(random, 3, () => text(random)) }
-        : { identityRefs: several(random, 3, () => ref(random)) },
+        ? { identities: some(random, () => text(random)) }
+        : { identityRefs: some(random, () => ref(random)) },
   ],
   ['NetworkAuthentication', 'policy.linkerd.io/v1alpha1', (random) => ({ networks: networks(random) })],
   [
@@ -282,8 +285,8 @@ const OBJECTS: readonly (readonly [kind: string, apiVersion: string, spec: (rand
     'GRPCRoute',
     'gateway.networking.k8s.io/v1',
     (random) => ({
-      parentRefs: several(random, 2, () => parent(random)),
-      rules: several(random, 2, () => ({
+      parentRefs: some(random, () => parent(random)),
+      rules: some(random, () => ({
         matches: several(random, 2, () => ({
           method: { type: pick(random, ['Exact', 'RegularExpression']), service: text(random), method: text(random) },
           headers: values(random),
