@@ -62,6 +62,7 @@ export function backendFactory(
       seedRttMs: isBalanced ? target.seedRttMs : SEED_RTT_MS,
       decayMs: isBalanced ? target.decayMs : DECAY_MS,
       isUpgradeable: isMeshed && meta.protocolHint === 'h2',
+      penalty: isBalanced ? target.penalty : undefined,
       failureAccrual: target.failureAccrual,
     }
     return new Endpoint(meta, params, pool)

@@ -2,6 +2,7 @@
  * One attempt of a request at one endpoint: what is known of its response, and what the endpoint's load estimate, breaker
  * and counters hear of it. Each of them hears of its end exactly once.
  */
+import { isPenalised, penaltyMs } from '../policy/balance/penalty.ts'
 import { type Classification, classify, NO_GRPC_STATUS, parseGrpcStatus } from '../policy/classify.ts'
 import type { Outcome } from '../policy/failure-accrual.ts'
 import type { Head } from '../wire/head.ts'
@@ -100,7 +101,9 @@ export class Attempt {
     this.#latencyMs = nowMs - this.#sentAtMs
     if (!this.#isLoadOpen) return
     this.#isLoadOpen = false
-    this.#endpoint!.load.firstByte(this.#latencyMs, nowMs)
+    const { load, penalty } = this.#endpoint!
+    if (penalty === undefined || !isPenalised(this.status, this.grpcStatus)) load.firstByte(this.#latencyMs, nowMs)
+    else load.failed(penaltyMs(penalty, this.#retryAfterMs), nowMs)
   }
 
   /** Classification of what has come so far. */
@@ -122,6 +125,10 @@ export class Attempt {
       this.#isLoadOpen = false
       endpoint.load.failed(nowMs - this.#sentAtMs, nowMs)
     }
+    const { penalty } = endpoint
+    // The verdict may stand in trailers, behind content that came fast; a response that breaks off is no better.
+    if (penalty !== undefined && !isGivenUp && (error !== '' || isPenalised(this.status, this.grpcStatus)))
+      endpoint.load.penalise(penaltyMs(penalty, this.#retryAfterMs), nowMs)
     endpoint.metrics.onResponse(ended.status, ended.classification, ended.grpcStatus, ended.error, ended.latencyMs)
     this.#plan.recorder.onAttemptResponse(ended)
     this.#backend?.recorder?.onResponse(ended)

@@ -78,7 +78,7 @@ export function targetKey(target: BalancedTarget): string {
   const accrual = target.failureAccrual === undefined ? '' : JSON.stringify(target.failureAccrual)
   switch (target.kind) {
     case 'balancer':
-      return `${target.path} ${target.seedRttMs} ${target.decayMs} ${accrual}`
+      return `${target.path} ${target.seedRttMs} ${target.decayMs} ${JSON.stringify(target.penalty ?? null)} ${accrual}`
     case 'forward': {
       const { endpoint } = target
       return `=${endpointKey(endpoint)} ${endpoint.identity?.name ?? ''} ${endpoint.protocolHint} ${endpoint.opaqueTransportPort ?? ''} ${accrual}`

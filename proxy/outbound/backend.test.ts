@@ -26,6 +26,7 @@ function backendOf(count: number, minReadyEndpoints: number): Backend {
           seedRttMs: 30,
           decayMs: 10_000,
           isUpgradeable: false,
+          penalty: undefined,
           failureAccrual: {
             maxFailures: 1,
             successRate: undefined,

@@ -22,6 +22,7 @@ test('a tripped endpoint takes no request until its probe is due, then exactly o
       seedRttMs: 30,
       decayMs: 10_000,
       isUpgradeable: false,
+      penalty: undefined,
       failureAccrual: {
         maxFailures: 3,
         successRate: undefined,

@@ -10,6 +10,7 @@ import type { ConnectError, Connector } from '../io/connector.ts'
 import { type Carriage, HttpClients, type HttpClientsConfig, type StreamWaiter } from '../io/http-clients.ts'
 import type { BalancedEndpoint } from '../policy/balance/balancer.ts'
 import { EndpointLoad } from '../policy/balance/endpoint-load.ts'
+import type { PenaltyParams } from '../policy/balance/penalty.ts'
 import type { EndpointMeta } from '../policy/endpoint.ts'
 import { FailureAccrual, type Outcome } from '../policy/failure-accrual.ts'
 import type { FailureAccrualParams } from '../policy/outbound-policy.ts'
@@ -34,6 +35,8 @@ export interface EndpointParams {
   readonly decayMs: number
   /** HTTP/1 requests travel as HTTP/2 to this endpoint. */
   readonly isUpgradeable: boolean
+  /** What failures cost in the balancer's eyes; `undefined` looks at latencies alone. */
+  readonly penalty: PenaltyParams | undefined
   /** The circuit breaker of the policy; `undefined` never trips. */
   readonly failureAccrual: FailureAccrualParams | undefined
 }
@@ -51,6 +54,7 @@ export class Endpoint implements BalancedEndpoint {
   readonly load: EndpointLoad
   readonly metrics: RequestMetrics
   readonly isUpgradeable: boolean
+  readonly penalty: PenaltyParams | undefined
   readonly #connector: Connector
   readonly #clients: HttpClients
   readonly #breaker: FailureAccrual | undefined
@@ -71,7 +75,8 @@ export class Endpoint implements BalancedEndpoint {
     this.#params = params
     this.#pool = pool
     this.#breaker = failureAccrual && new FailureAccrual(failureAccrual, params.random, () => pool.mayEject(this))
-    this.heedsRetryAfter = failureAccrual?.honorsRetryAfter === true
+    this.penalty = params.penalty
+    this.heedsRetryAfter = params.penalty !== undefined || failureAccrual?.honorsRetryAfter === true
     this.#clients = new HttpClients(params.connector, params.http, params.nowMs, params.random, () => pool.onReady())
     if (this.isUpgradeable) this.#clients.start()
   }

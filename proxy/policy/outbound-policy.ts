@@ -3,6 +3,7 @@
  * sees half an update. Everything in the message is here or is an `unsupported` filter.
  */
 import type { BackoffParams } from './backoff.ts'
+import type { PenaltyParams } from './balance/penalty.ts'
 import type { EndpointMeta } from './endpoint.ts'
 import type { ConnectionFilter, Filter } from './filter.ts'
 import type { InvalidPolicy, Meta } from './meta.ts'
@@ -91,7 +92,14 @@ export interface Backend {
 
 export type BackendTarget =
   /** Balanced over the endpoints of `name:port`. */
-  | { readonly kind: 'balancer'; readonly path: string; readonly seedRttMs: number; readonly decayMs: number }
+  | {
+      readonly kind: 'balancer'
+      readonly path: string
+      readonly seedRttMs: number
+      readonly decayMs: number
+      /** Failures count as slow answers; HTTP and gRPC only, opaque bytes have no status. */
+      readonly penalty?: PenaltyParams | undefined
+    }
   /** One fixed endpoint. */
   | { readonly kind: 'forward'; readonly endpoint: EndpointMeta }
   /** Named but not resolvable: 502 unless a filter answers first. */

@@ -1,98 +1,11 @@
 /** Circuit breakers of the outbound side, over HTTP/1 and gRPC (proxy/policy/failure-accrual.ts). */
 import http2 from 'node:http2'
-import { type Test, test } from 'tap'
-import { Agent, request } from 'undici'
+import { test } from 'tap'
 import type { FailureAccrualParams } from '../../proxy/policy/outbound-policy.ts'
-import { connectHttp2, startHttp1, startHttp2 } from './apps.ts'
+import { startHttp2 } from './apps.ts'
 import { startPair } from './pair.ts'
 import { ACCRUAL, balancedPolicy } from './policies.ts'
-
-/** Sends one request and says who answered, or the status of an answer nobody stands for. */
-type Ask = () => Promise<string>
-
-interface Replicas {
-  readonly ports: number[]
-  /** Requests each one has seen. */
-  readonly seen: number[]
-  /** The second one fails. */
-  isFailing: boolean
-}
-
-async function http1Replicas(t: Test, status: number): Promise<Replicas> {
-  const replicas: Replicas = { ports: [], seen: [0, 0], isFailing: true }
-  for (const index of [0, 1]) {
-    const app = await startHttp1((_request, response) => {
-      replicas.seen[index]!++
-      response.statusCode = index === 1 && replicas.isFailing ? status : 200
-      response.end('x')
-    })
-    t.teardown(app.close)
-    replicas.ports.push(app.port)
-  }
-  return replicas
-}
-
-async function grpcReplicas(t: Test, grpcStatus: number): Promise<Replicas> {
-  const replicas: Replicas = { ports: [], seen: [0, 0], isFailing: true }
-  for (const index of [0, 1]) {
-    const app = await startHttp2((stream) => {
-      replicas.seen[index]!++
-      stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true })
-      stream.on('wantTrailers', () =>
-        stream.sendTrailers({ 'grpc-status': String(index === 1 && replicas.isFailing ? grpcStatus : 0) }),
-      )
-      stream.end(Buffer.from([0, 0, 0, 0, 0]))
-    })
-    t.teardown(app.close)
-    replicas.ports.push(app.port)
-  }
-  return replicas
-}
-
-async function pairOf(t: Test, { ports }: Replicas, accrual: FailureAccrualParams, isGrpc: boolean): Promise<Ask> {
-  const pair = await startPair({ appPorts: ports, policy: balancedPolicy({}, accrual), failFastTimeoutMs: 200 })
-  if (isGrpc) {
-    const session = await connectHttp2(pair.port)
-    t.teardown(() => {
-      session.destroy()
-      pair.close()
-    })
-    return () =>
-      new Promise((resolve, reject) => {
-        const headers = { ':method': 'POST', ':path': '/a.B/C', 'content-type': 'application/grpc', te: 'trailers' }
-        const stream = session.request(headers, { endStream: true })
-        let grpcStatus: unknown
-        stream.on('response', (head) => {
-          grpcStatus = head['grpc-status']
-        })
-        stream.on('trailers', (trailers) => {
-          grpcStatus = trailers['grpc-status']
-        })
-        stream.on('error', reject)
-        stream.on('close', () => resolve(String(grpcStatus)))
-        stream.resume()
-      })
-  }
-  const agent = new Agent()
-  t.teardown(async () => {
-    await agent.destroy()
-    pair.close()
-  })
-  return async () => {
-    const { statusCode, body } = await request(`http://127.0.0.1:${pair.port}/`, { dispatcher: agent })
-    await body.dump()
-    return String(statusCode)
-  }
-}
-
-async function asks(count: number, ask: Ask): Promise<Map<string, number>> {
-  const answers = new Map<string, number>()
-  for (let at = 0; at < count; at++) {
-    const answer = await ask()
-    answers.set(answer, (answers.get(answer) ?? 0) + 1)
-  }
-  return answers
-}
+import { asks, clientOf, grpcReplicas, http1Replicas } from './replicas.ts'
 
 const RATE: FailureAccrualParams = {
   ...ACCRUAL,
@@ -110,7 +23,7 @@ test('an endpoint with too few successes gets nothing until its probe succeeds',
   for (const { name, isGrpc, status } of cases) {
     await t.test(name, async (t) => {
       const replicas = await (isGrpc ? grpcReplicas : http1Replicas)(t, status)
-      const ask = await pairOf(t, replicas, RATE, isGrpc)
+      const ask = await clientOf(t, replicas, balancedPolicy({}, RATE), isGrpc)
       // Which endpoint a request goes to is a matter of latency and chance.
       while (replicas.seen[1]! < 5) await ask()
       const meanwhile = await asks(20, ask)
@@ -136,7 +49,7 @@ test('the floor of ready endpoints keeps the last one, however bad its answers',
       minReadyEndpoints,
       backoff: { minMs: 60_000, maxMs: 60_000, jitter: 0 },
     }
-    const ask = await pairOf(t, replicas, accrual, false)
+    const ask = await clientOf(t, replicas, balancedPolicy({}, accrual), false)
     const answers = await asks(20, ask)
     t.equal(replicas.seen[1], is.own, name)
     t.equal(answers.has('504'), is.proxy, `${name}: the first request without an endpoint waits for the fail-fast`)

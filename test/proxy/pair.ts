@@ -249,6 +249,7 @@ export async function startPair(options: PairOptions): Promise<Pair> {
             seedRttMs: 30,
             decayMs: 10_000,
             isUpgradeable: isMeshed && !options.isOpaque,
+            penalty: target.kind === 'balancer' ? target.penalty : undefined,
             failureAccrual,
           },
           pool,

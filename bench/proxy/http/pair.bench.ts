@@ -139,6 +139,7 @@ function outboundListener(back: Transport, isHttp2: boolean): RequestListener {
             seedRttMs: 30,
             decayMs: 10_000,
             isUpgradeable: true,
+            penalty: undefined,
             failureAccrual: undefined,
           },
           pool,

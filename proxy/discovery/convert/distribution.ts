@@ -2,6 +2,7 @@
 import type { Backend as BackendMessage, ExponentialBackoff } from '../../../api/gen/outbound_pb.js'
 import type { BackoffParams } from '../../policy/backoff.ts'
 import { DECAY_MS, SEED_RTT_MS } from '../../policy/balance/peak-ewma.ts'
+import { DEFAULT_PENALTY, type PenaltyParams } from '../../policy/balance/penalty.ts'
 import type { Backend, BackendTarget, Distribution, RouteBackend } from '../../policy/outbound-policy.ts'
 import { endpointOf } from './endpoint.ts'
 import { metaOf } from './meta.ts'
@@ -25,8 +26,6 @@ interface WeightedMessage<M> {
 export interface FilterKind<M, F> {
   convert(message: M): F
   readonly noWeights: F
-  /** In front of a backend's filters when its load estimate is the penalising one; opaque traffic has no statuses. */
-  readonly penalty: readonly F[]
 }
 
 interface RouteBackendMessage<M> {
@@ -83,18 +82,16 @@ function routeBackendOf<M, F>(
   weight: number,
   filters: FilterKind<M, F>,
 ): RouteBackend<F> {
-  const { backend, hasPenalty } = backendOf(required(message.backend, 'a backend'))
-  const own = message.filters.map((filter) => filters.convert(filter))
-  return { backend, weight, filters: hasPenalty ? [...filters.penalty, ...own] : own }
+  const backend = backendOf(required(message.backend, 'a backend'))
+  return { backend, weight, filters: message.filters.map((filter) => filters.convert(filter)) }
 }
 
-function backendOf(message: BackendMessage): { backend: Backend; hasPenalty: boolean } {
+function backendOf(message: BackendMessage): Backend {
   const meta = metaOf(message.metadata, 'a backend', true)
   return within(`backend ${meta.name}`, () => {
     // Read and checked, but the proxy's own queue settings are used.
     requiredMs(required(message.queue, 'queue').failfastTimeout, 'failfast_timeout')
-    const hasPenalty = message.kind.case === 'balancer' && message.kind.value.load.case === 'penaltyPeakEwma'
-    return { backend: { meta, target: targetOf(message) }, hasPenalty }
+    return { meta, target: targetOf(message) }
   })
 }
 
@@ -115,7 +112,7 @@ function targetOf({ kind }: BackendMessage): BackendTarget {
 
 type Load = Extract<BackendMessage['kind'], { case: 'balancer' }>['value']['load']
 
-function loadOf(load: Load): { seedRttMs: number; decayMs: number } {
+function loadOf(load: Load): { seedRttMs: number; decayMs: number; penalty?: PenaltyParams } {
   switch (load.case) {
     case 'peakEwma': {
       const seedRttMs = requiredMs(load.value.defaultRtt, 'default_rtt')
@@ -123,7 +120,11 @@ function loadOf(load: Load): { seedRttMs: number; decayMs: number } {
     }
     case 'penaltyPeakEwma': {
       const seedRttMs = durationMs(load.value.defaultRtt, 'default_rtt') ?? SEED_RTT_MS
-      return { seedRttMs, decayMs: positive(durationMs(load.value.decay, 'decay') ?? DECAY_MS) }
+      const penalty = {
+        penaltyMs: durationMs(load.value.penalty, 'penalty') ?? DEFAULT_PENALTY.penaltyMs,
+        maxRetryAfterMs: durationMs(load.value.maxRetryAfter, 'max_retry_after') ?? DEFAULT_PENALTY.maxRetryAfterMs,
+      }
+      return { seedRttMs, decayMs: positive(durationMs(load.value.decay, 'decay') ?? DECAY_MS), penalty }
     }
     case undefined:
       throw new Refused('the load estimate is of a kind this version does not know')

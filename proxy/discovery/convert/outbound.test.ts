@@ -314,28 +314,18 @@ test('distributions and backends', async (t) => {
     kind: 'forward',
     endpoint: { ip: '10.0.0.1', port: 80, identity: undefined },
   })
-  const penalty = { case: 'balancer', value: { discovery, load: { case: 'penaltyPeakEwma', value: {} } } }
-  t.match(backendOf({ kind: penalty }), {
-    backend: { target: { seedRttMs: 30, decayMs: 10_000 } },
-    filters: [{ kind: 'unsupported', what: /penal/ }],
-  })
-  const opaquePenalty = opaque([
-    {
-      metadata: routeMeta,
-      rules: [
-        {
-          backends: {
-            kind: { case: 'firstAvailable', value: { backends: [{ backend: { ...backend, kind: penalty } }] } },
-          },
-        },
-      ],
+  const penalising = (value: Init) =>
+    backendOf({ kind: { case: 'balancer', value: { discovery, load: { case: 'penaltyPeakEwma', value } } } })
+  t.match(penalising({}), {
+    backend: {
+      target: { seedRttMs: 30, decayMs: 10_000, penalty: { penaltyMs: 5_000, maxRetryAfterMs: 300_000 } },
     },
-  ])
-  t.match(
-    target(opaquePenalty).protocol,
-    { opaque: { route: { distribution: { backends: [{ filters: [] }] } } } },
-    'opaque traffic has no failures to penalise',
-  )
+    filters: [],
+  })
+  const given = { defaultRtt: ms(1), decay: ms(2), penalty: ms(3), maxRetryAfter: ms(4) }
+  t.match(penalising(given), {
+    backend: { target: { seedRttMs: 1, decayMs: 2, penalty: { penaltyMs: 3, maxRetryAfterMs: 4 } } },
+  })
 })
 
 test('timeouts, retries, failure accrual', async (t) => {

@@ -35,7 +35,7 @@ import type {
 } from '../../policy/outbound-policy.ts'
 import { compileRoutes } from '../../policy/route-match.ts'
 import { backoffOf, type DistributionMessage, distributionOf, type FilterKind } from './distribution.ts'
-import { connectionFilterOf, grpcFilterOf, httpFilterOf, unsupported } from './filter.ts'
+import { connectionFilterOf, grpcFilterOf, httpFilterOf } from './filter.ts'
 import { grpcMatchOf, hostOf, httpMatchOf, suffixOf } from './match.ts'
 import { metaOf } from './meta.ts'
 import { limitMs, orInvalid, Refused, required, requiredMs, within } from './refused.ts'
@@ -47,22 +47,18 @@ export const MAX_REPLAY_BYTES = 65_536
 const DEFAULT_WINDOW_MS = 10_000
 
 const NO_WEIGHTS = 'all backends have weight 0'
-const PENALTY = unsupported('a balancer that penalises failures (penalty_peak_ewma)')
 
 const HTTP_FILTERS: FilterKind<HttpRoute_Filter, Filter> = {
   convert: httpFilterOf,
   noWeights: { kind: 'httpFailure', status: 500, message: NO_WEIGHTS, ratio: 1 },
-  penalty: [PENALTY],
 }
 const GRPC_FILTERS: FilterKind<GrpcRoute_Filter, Filter> = {
   convert: grpcFilterOf,
   noWeights: { kind: 'grpcFailure', code: 14, message: NO_WEIGHTS, ratio: 1 },
-  penalty: [PENALTY],
 }
 const CONNECTION_FILTERS = {
   convert: connectionFilterOf,
   noWeights: { kind: 'invalid', message: NO_WEIGHTS },
-  penalty: [],
 } as const
 
 export function outboundPolicyOf(message: PolicyMessage): OutboundPolicy {

@@ -71,6 +71,12 @@ export class EndpointLoad {
     this.isMeasured = true
   }
 
+  /** What an answer, or none, is held against the endpoint: as long as that, whatever it took. */
+  penalise(penaltyMs: number, nowMs: number): void {
+    this.#rtt.raise(penaltyMs, nowMs)
+    this.isMeasured = true
+  }
+
   /**
    * The request ended without an answer (reset, timeout, connection lost, given up by the client).
    * A quick failure is no sign of a quick endpoint, so this only ever raises the estimate.
