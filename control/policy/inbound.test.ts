@@ -5,7 +5,7 @@ import { ServerSchema } from '../../api/gen/inbound_pb.js'
 import { parseWorkload } from '../cluster/caller.ts'
 import { Cluster } from '../cluster/cluster.ts'
 import { type ClusterConfig, DEFAULT_CLUSTER_CONFIG } from '../cluster/config.ts'
-import { json, type PodFixture, pod, resource, storeOf } from '../cluster/fixtures.ts'
+import { json, manifest, type PodFixture, pod, resource, storeOf } from '../cluster/fixtures.ts'
 import { inboundMessage } from './api/inbound-message.ts'
 import { inboundPolicyOf } from './index/inbound.ts'
 
@@ -154,4 +154,24 @@ test('who has no policy', async (t) => {
     { code: status.NOT_FOUND },
     'an unknown machine',
   )
+})
+
+test('replicas share one policy, and a change of one pod leaves it as it is', async (t) => {
+  const replica = (n: number, labels = {}) => pod({ name: `web-${n}`, ip: `10.0.0.${n}`, labels })
+  const server = `
+apiVersion: policy.linkerd.io/v1beta3
+kind: Server
+metadata: { name: web, namespace: shop }
+spec: { podSelector: {}, port: 8080, accessPolicy: all-authenticated }`
+  const store = storeOf(replica(1), replica(2), ...manifest(server))
+  const cluster = new Cluster(store, DEFAULT_CLUSTER_CONFIG)
+  for (const port of [8080, 9090]) {
+    const policyOf = (n: number) => inboundPolicyOf(cluster, parseWorkload(`shop:web-${n}`)!, port).policy
+    const before = policyOf(1)
+    t.equal(policyOf(2), before, `port ${port}`)
+    store.apply([replica(2, { version: `after-${port}` })])
+    t.equal(policyOf(1), before)
+    t.equal(policyOf(2), before)
+    t.equal(inboundMessage(policyOf(2)), inboundMessage(before), 'and one message')
+  }
 })

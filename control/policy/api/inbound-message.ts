@@ -39,13 +39,22 @@ import {
 
 const DETECT_TIMEOUT_MS = 10_000
 
-export function inboundMessage({ server, protocol, authorizations }: InboundPolicy): Server {
-  return create(ServerSchema, {
-    protocol: protocolMessage(protocol),
-    authorizations: authorizations.map(authzMessage),
-    labels: labelsOf(server),
-  })
+/** The same message for the same policy: replicas share it. Nobody may change it. */
+export function inboundMessage(policy: InboundPolicy): Server {
+  let message = MESSAGES.get(policy)
+  if (message === undefined) {
+    const { server, protocol, authorizations } = policy
+    message = create(ServerSchema, {
+      protocol: protocolMessage(protocol),
+      authorizations: authorizations.map(authzMessage),
+      labels: labelsOf(server),
+    })
+    MESSAGES.set(policy, message)
+  }
+  return message
 }
+
+const MESSAGES = new WeakMap<InboundPolicy, Server>()
 
 function protocolMessage(protocol: InboundProtocol): MessageInitShape<typeof ProxyProtocolSchema> {
   switch (protocol.kind) {
