@@ -44,8 +44,8 @@ export function formatProblem({ file, line, object, field, message }: Problem): 
 }
 
 const DEFAULT_NAMESPACE = 'default'
-/** So many unknown fields of one object are remembered by their paths: one is enough to be careful. */
-const MAX_UNKNOWN_FIELDS = 20
+/** So many unknown fields of one object are remembered by their paths: whoever reads so many has to expect more. */
+export const MAX_UNKNOWN_FIELDS = 20
 
 export interface ParseOptions {
   /** Namespace of objects that do not name one. */

@@ -243,6 +243,9 @@ test('a rule that is not understood fails, by itself and with its name', async (
     t.equal(problems.length, 1, name)
     t.match(problems[0], /; requests of this rule fail until that is corrected$/, name)
   }
+  const many = JSON.stringify(Array.from({ length: 20 }, (_, at) => `spec.rules[0].matches[0].x${at}`))
+  const { routes } = lookUp(server() + route('r', '[{}, {}]', { unknown: many }))
+  for (const rule of routes[0]!.rules) t.match(rule, /→ 500/, 'more unknown fields than are remembered may be anywhere')
   const outside = lookUp(
     server() + route('r', prefix('/a'), { unknown: '["spec.useDefaultGateways", "spec.rules[0].cors"]' }),
   )

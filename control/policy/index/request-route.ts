@@ -21,6 +21,7 @@ import { resourceOrigin } from './origin.ts'
 import type { AnyRoute } from './route-attachment.ts'
 import { failure, routeFilters } from './route-filter.ts'
 import { grpcMatch, hostMatch, httpMatch } from './route-match.ts'
+import { unknownBelow } from './unknown-fields.ts'
 
 export interface RouteContext extends Omit<BackendRefs, 'route'> {
   /** What the parent's annotations say. */
@@ -93,9 +94,7 @@ function requestRule<Match>(
     broken ??= `${problem.field}: ${problem.message}`
     onProblem(problem)
   })
-  const unknown = route.metadata.unknownFields?.find((each) =>
-    DECIDING.some((part) => each.startsWith(`${field}.${part}`)),
-  )
+  const [unknown] = DECIDING.flatMap((part) => unknownBelow(route, `${field}.${part}`))
   if (unknown !== undefined) {
     broken ??= `${unknown} is not known to this version`
     onProblem({ field: unknown, message: 'is not known to this version; requests of this rule are answered with 500' })
