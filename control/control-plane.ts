@@ -17,6 +17,8 @@ import type { Issuer } from './identity/model/issuer.ts'
 import type { LeafOptions } from './identity/model/leaf.ts'
 import type { TokenReviewer } from './identity/token-reviewer.ts'
 import { PolicyService } from './policy/api/server.ts'
+import { Holders } from './policy/holders.ts'
+import { StatusWriter, type WriteStatus } from './policy/status-writer.ts'
 import type { ResourceStore } from './resources/store.ts'
 import { Refresher } from './watch/refresher.ts'
 import { WatchStreams } from './watch/watch-stream.ts'
@@ -32,6 +34,8 @@ export interface ControlPlaneOptions {
   readonly leaf?: Partial<LeafOptions>
   /** `address:port` of each API; port 0 takes a free one. */
   readonly listen?: { readonly destination?: string; readonly policy?: string; readonly identity?: string }
+  /** Takes the status of policy objects; without it none is written. Only one replica may have it. */
+  readonly writeStatus?: WriteStatus
   readonly nowMs?: () => number
   /** How long calls may take to finish when the control plane closes. */
   readonly graceMs?: number
@@ -49,6 +53,9 @@ export interface ControlPlane {
 
 const DEFAULT_LEAF: LeafOptions = { lifetimeMs: 86_400_000, clockSkewMs: 20_000 }
 const DEFAULT_GRACE_MS = 2_000
+/** Changes and counts of so long become one round of status. */
+const STATUS_DELAY_MS = 250
+const STATUS_INTERVAL_MS = 10_000
 
 export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
   const { store, log, tokens, issuer, nowMs = Date.now, graceMs = DEFAULT_GRACE_MS } = options
@@ -58,19 +65,30 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const cluster = new Cluster(store, config)
   const streams = new WatchStreams()
   const destination = new DestinationService(cluster, streams, onError('destination'))
-  const policy = new PolicyService(cluster, streams, {
+  const holders = new Holders(() => statusRefresher.changed())
+  const policy = new PolicyService(cluster, streams, holders, {
     onError: onError('policy'),
     onProblem: (problem) => log.warn({ role: 'policy' }, problem),
   })
+  const { writeStatus } = options
+  const status = writeStatus && new StatusWriter({ cluster, holders, write: writeStatus, nowMs })
+  const statusRefresher = new Refresher(
+    () => status?.refresh(),
+    (run) => setTimeout(run, STATUS_DELAY_MS).unref(),
+  )
+  const reconciliation = setInterval(() => statusRefresher.changed(), STATUS_INTERVAL_MS).unref()
   const refresher = new Refresher(() => {
     destination.refresh()
     policy.refresh()
+    statusRefresher.changed()
   })
   const unsubscribe = cluster.subscribe(() => refresher.changed())
 
   const listeners: GrpcListener[] = []
   const close = async () => {
     refresher.close()
+    statusRefresher.close()
+    clearInterval(reconciliation)
     unsubscribe()
     cluster.close()
     streams.endAll()
@@ -85,6 +103,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     return listener.address
   }
   try {
+    statusRefresher.changed()
     const addresses = {
       destination: await start('destination', Port.destination, (server) =>
         addService(server, Destination, destination.handlers()),

@@ -38,6 +38,7 @@ async function main(): Promise<void> {
     log,
     tokens,
     issuer: () => issuer,
+    writeStatus: (object, status) => source.writeStatus(object, status),
     config: { clusterDomain, trustDomain: clusterDomain },
     leaf: {
       ...(lifetimeMs === undefined ? {} : { lifetimeMs: Number(lifetimeMs) }),

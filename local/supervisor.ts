@@ -97,7 +97,12 @@ async function main(control: Socket, lines: AsyncIterator<string>): Promise<void
     { ...credentials, tokenKey: await credentials.tokens.exportKey() },
     CONTROL_PLANE_UID,
   )
-  const stream = new StreamServer(raw, join(CONTROL_DIRECTORY, ControlFile.store), () => gate.controlStarted())
+  const stream = new StreamServer(
+    raw,
+    join(CONTROL_DIRECTORY, ControlFile.store),
+    () => gate.controlStarted(),
+    ({ key, status }) => raw.applyStatus(key, status),
+  )
   const ruleContext: RuleContext = {
     store: raw,
     workingDir: config.workingDir,

@@ -5,7 +5,7 @@
  * are the same array until their kind changes, so an index may compare by identity.
  */
 import { isDeepStrictEqual } from 'node:util'
-import { KINDS, type Kind, kindOf, type Resource, type ResourceOf } from '../../api/resources/kinds.ts'
+import { isPolicyKind, KINDS, type Kind, kindOf, type Resource, type ResourceOf } from '../../api/resources/kinds.ts'
 
 export interface ResourceStore {
   /** Ordered by namespace and name. */
@@ -87,6 +87,12 @@ export class MemoryStore implements WritableResourceStore {
     this.commit({ delete: keys })
   }
 
+  /** Replaces the status of an object; nothing happens when it is gone. */
+  applyStatus({ kind, namespace, name }: ObjectKey, status: object): void {
+    const object = this.#tables.get(kind)!.get(tableKey(namespace, name))
+    if (object !== undefined) this.commit({ apply: [{ ...object, status } as Resource] })
+  }
+
   commit(batch: Batch): void {
     const changed = new Set<Kind>()
     for (const { kind, namespace, name } of batch.delete ?? []) {
@@ -108,10 +114,13 @@ export class MemoryStore implements WritableResourceStore {
   /** What the source left empty is filled in: identity and age survive a replacement, the version never repeats. */
   #versioned(object: Resource, previous: Resource | undefined): Resource {
     const { metadata } = object
+    // As at an API server: who writes an object again without its status has not lost it.
+    const status = isPolicyKind(kindOf(object)!) && !('status' in object) ? statusOf(previous) : undefined
     const isGiven = metadata.generation !== 0 && metadata.generation !== previous?.metadata.generation
     const generation = isGiven ? metadata.generation : generationAfter(previous, object)
     return {
       ...object,
+      ...(status && { status }),
       metadata: {
         ...metadata,
         uid: metadata.uid || previous?.metadata.uid || this.#newUid(),
@@ -131,6 +140,10 @@ function generationAfter(previous: Resource | undefined, object: Resource): numb
   if (previous === undefined) return 1
   const isSame = isDeepStrictEqual(wanted(previous), wanted(object))
   return isSame ? previous.metadata.generation : previous.metadata.generation + 1
+}
+
+function statusOf(object: Resource | undefined): object | undefined {
+  return (object as { readonly status?: object } | undefined)?.status
 }
 
 function wanted(object: Resource): object {

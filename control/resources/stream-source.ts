@@ -1,5 +1,6 @@
 /**
  * Feeds a store from another process over a Unix socket: one JSON object per line, first everything, then changes.
+ * The other way goes the status that the reader's controllers give to objects.
  *
  * The serving side keeps per reader which version of each object it has sent. So a slow reader costs no queue: when it
  * can take more, it gets the difference to now. A reader that lost its connection keeps what it knows and is brought
@@ -11,6 +12,15 @@ import { createInterface } from 'node:readline'
 import { KINDS, type Kind, nameOf, type Resource } from '../../api/resources/kinds.ts'
 import { keyOf } from './directory-source.ts'
 import type { ObjectKey, ResourceStore, WritableResourceStore } from './store.ts'
+
+/** What a reader says: the status of an object as a controller sees it. */
+export interface StatusMessage {
+  readonly key: ObjectKey
+  readonly status: object
+}
+
+/** A reader that sends more at once is not one of ours. */
+const MAX_STATUS_BYTES = 1_000_000
 
 interface StreamMessage {
   /** `snapshot` holds everything there is; what it does not name is gone. */
@@ -28,15 +38,19 @@ export class StreamServer {
   readonly #endSubscription: () => void
   readonly #readers = new Set<Reader>()
 
-  constructor(store: ResourceStore, path: string, onReader: () => void = () => {}) {
+  constructor(
+    store: ResourceStore,
+    path: string,
+    onReader: () => void = () => {},
+    onStatus: (message: StatusMessage) => void = () => {},
+  ) {
     rmSync(path, { force: true })
     this.#server = createServer((socket) => {
       const reader = new Reader(socket, store)
       this.#readers.add(reader)
       socket.on('close', () => this.#readers.delete(reader))
       socket.on('error', () => socket.destroy())
-      // Nothing is expected from a reader; reading notices when it is gone.
-      socket.resume()
+      readStatus(socket, onStatus)
       reader.send()
       onReader()
     })
@@ -109,6 +123,17 @@ class Reader {
   }
 }
 
+function readStatus(socket: Socket, onStatus: (message: StatusMessage) => void): void {
+  let rest = ''
+  socket.setEncoding('utf8')
+  socket.on('data', (text: string) => {
+    const lines = `${rest}${text}`.split('\n')
+    rest = lines.pop() ?? ''
+    if (rest.length > MAX_STATUS_BYTES) socket.destroy()
+    for (const line of lines) onStatus(JSON.parse(line) as StatusMessage)
+  })
+}
+
 /** Reads such a stream into `store`, again and again until it is closed. */
 export class StreamSource {
   readonly #path: string
@@ -124,6 +149,12 @@ export class StreamSource {
   /** Resolves when the first whole state is in the store. */
   start(): Promise<void> {
     return new Promise((resolve) => this.#connect(resolve))
+  }
+
+  /** Sends the status of an object back; lost when nobody is connected, and then found missing again later. */
+  writeStatus(object: Resource, status: object): void {
+    const message: StatusMessage = { key: keyOf(object), status }
+    this.#socket?.write(`${JSON.stringify(message)}\n`)
   }
 
   close(): void {

@@ -19,6 +19,10 @@ export interface WatchStreamOptions<V, M> {
   readonly open: (onChange: () => void) => Watch<V>
   /** The messages from the client's last state to `value`; keeps what it needs to know for the next time. */
   readonly step: (value: V) => Step<M>
+  /** Called when the messages of `value` have left through the client's flow-control window. */
+  readonly onSent?: (value: V) => void
+  /** Called once when the stream is over, whoever ended it. */
+  readonly onClosed?: () => void
   /** Hears of what no client was meant to see: our own bugs. */
   readonly onError: (error: unknown) => void
 }
@@ -52,6 +56,7 @@ class WatchStream<V, M> {
   readonly #call: ServerWritableStream<unknown, M>
   readonly #step: (value: V) => Step<M>
   readonly #onError: (error: unknown) => void
+  readonly #onSent: (value: V) => void
   readonly #onDone: () => void
   readonly #watch: Watch<V>
   #seen: V | undefined = undefined
@@ -62,7 +67,11 @@ class WatchStream<V, M> {
     this.#call = call
     this.#step = options.step
     this.#onError = options.onError
-    this.#onDone = onDone
+    this.#onSent = options.onSent ?? (() => {})
+    this.#onDone = () => {
+      onDone()
+      options.onClosed?.()
+    }
     this.#watch = options.open(() => this.pump())
     call.on('cancelled', () => this.#close())
   }
@@ -73,7 +82,7 @@ class WatchStream<V, M> {
       if (value === this.#seen) return
       this.#seen = value
       try {
-        this.#send(this.#step(value))
+        this.#send(value, this.#step(value))
       } catch (error) {
         if (!(error instanceof GrpcError)) this.#onError(error)
         this.#finish(error as Error)
@@ -85,7 +94,7 @@ class WatchStream<V, M> {
     this.#finish('ok')
   }
 
-  #send({ messages, end }: Step<M>): void {
+  #send(value: V, { messages, end }: Step<M>): void {
     let left = messages.length
     if (left > 0) this.#isWriting = true
     for (const message of messages) {
@@ -94,6 +103,7 @@ class WatchStream<V, M> {
         left -= 1
         if (left > 0) return
         this.#isWriting = false
+        if (!this.#isDone) this.#onSent(value)
         this.pump()
       })
     }

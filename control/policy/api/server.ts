@@ -10,6 +10,7 @@ import type { Cluster } from '../../cluster/cluster.ts'
 import { GrpcError, unary } from '../../grpc/error.ts'
 import { Views } from '../../watch/views.ts'
 import type { WatchStreams } from '../../watch/watch-stream.ts'
+import type { Holder, Holders } from '../holders.ts'
 import { inboundPolicyOf } from '../index/inbound.ts'
 import { outboundPolicyAt, outboundPolicyOf } from '../index/outbound.ts'
 import { inboundMessage } from './inbound-message.ts'
@@ -36,28 +37,32 @@ const MAX_TOLD_PROBLEMS = 1_000
 export class PolicyService {
   readonly #cluster: Cluster
   readonly #streams: WatchStreams
+  readonly #holders: Holders
   readonly #reports: PolicyReports
   readonly #inbound = new Views<Outcome<Server>>()
   readonly #outbound = new Views<Outcome<OutboundPolicy>>()
   readonly #told = new Set<string>()
 
-  constructor(cluster: Cluster, streams: WatchStreams, reports: PolicyReports) {
+  constructor(cluster: Cluster, streams: WatchStreams, holders: Holders, reports: PolicyReports) {
     this.#cluster = cluster
     this.#streams = streams
+    this.#holders = holders
     this.#reports = reports
   }
 
   inboundHandlers(): Handlers<typeof InboundServerPolicies> {
     return {
       getPort: unary((request) => this.#inboundTarget(request).compute().message(), this.#reports.onError),
-      watchPort: (call) => this.#serve(call, this.#inbound, () => this.#inboundTarget(call.request)),
+      watchPort: (call) =>
+        this.#serve(call, this.#inbound, call.request.workload, () => this.#inboundTarget(call.request)),
     }
   }
 
   outboundHandlers(): Handlers<typeof OutboundPolicies> {
     return {
       get: unary((request) => this.#outboundTarget(request).compute().message(), this.#reports.onError),
-      watch: (call) => this.#serve(call, this.#outbound, () => this.#outboundTarget(call.request)),
+      watch: (call) =>
+        this.#serve(call, this.#outbound, call.request.sourceWorkload, () => this.#outboundTarget(call.request)),
     }
   }
 
@@ -114,12 +119,21 @@ export class PolicyService {
     }
   }
 
-  #serve<M>(call: ServerWritableStream<unknown, M>, views: Views<Outcome<M>>, targetOf: () => Target<M>): void {
+  #serve<M>(
+    call: ServerWritableStream<unknown, M>,
+    views: Views<Outcome<M>>,
+    workload: string,
+    targetOf: () => Target<M>,
+  ): void {
     let hasSent = false
+    let holder: Holder | undefined
     this.#streams.serve<Outcome<M>, M>(call, {
       open: (onChange) => {
         const { key, compute } = targetOf()
-        return views.watch(key, (before) => this.#outcome(compute, before), onChange)
+        const watch = views.watch(key, (before) => this.#outcome(compute, before), onChange)
+        const { namespace } = requireWorkload(workload)
+        holder = this.#holders.open(workload, namespace, () => policyOf(watch.current()))
+        return watch
       },
       step: (outcome) => {
         if ('message' in outcome) {
@@ -129,6 +143,11 @@ export class PolicyService {
         // What was known and is gone ends with OK: an error status would freeze the client on its last policy.
         return { messages: [], end: hasSent ? 'ok' : outcome.error }
       },
+      onSent: (outcome) => {
+        const policy = policyOf(outcome)
+        if (policy !== undefined) holder?.sent(policy)
+      },
+      onClosed: () => holder?.close(),
       onError: this.#reports.onError,
     })
   }
@@ -153,6 +172,10 @@ export class PolicyService {
       this.#reports.onProblem(problem)
     }
   }
+}
+
+function policyOf<M>(outcome: Outcome<M>): object | undefined {
+  return 'policy' in outcome ? outcome.policy : undefined
 }
 
 /** Policies as JSON, made once for all views that share one. */

@@ -59,6 +59,15 @@ function groupOf({ apiVersion }: AnyRoute): string {
   return apiVersion.split('/')[0]!
 }
 
+/** What of a route is not enforced as it was written, wherever it is attached. */
+export function serverRouteProblems(cluster: Cluster, route: ServerRoute): readonly string[] {
+  const problems: string[] = []
+  const tell = (sentence: string) => problems.push(sentence)
+  if (route.kind === 'GRPCRoute') inboundRoute(cluster, route, isGrpcFilter, grpcMatch, tell)
+  else inboundRoute(cluster, route, isHttpFilter, httpMatch, tell)
+  return problems
+}
+
 const isHttpFilter = (filter: RouteFilter<never>): filter is HttpInboundFilter =>
   filter.kind === 'redirect' || isGrpcFilter(filter)
 const isGrpcFilter = (filter: RouteFilter<never>): filter is GrpcInboundFilter =>
