@@ -37,6 +37,7 @@ const repeated = (fields: Fields, field: readonly [string, string], times: numbe
 interface Flood {
   readonly name: string
   readonly role?: 'client'
+  readonly maxHeaderListBytes?: number
   readonly before?: readonly Buffer[]
   readonly send: (n: number) => readonly Buffer[]
   /** Sent so often without harm; once more ends the connection. */
@@ -131,6 +132,16 @@ const FLOODS: readonly Flood[] = [
     refusal: 'resets',
   },
   {
+    name: 'rapid reset of heads with 196 fields more, which count seven times',
+    send: (n) => [
+      headers(2 * n + 1, [...GET, ...Array.from({ length: 196 }, (_, at): [string, string] => [`x-${at}`, '1'])]),
+      rstStream(2 * n + 1, ErrorCode.cancel),
+    ],
+    times: Math.floor(resets.burst / 7),
+    maxHeaderListBytes: 65_536,
+    refusal: 'resets',
+  },
+  {
     name: 'resets provoked by WINDOW_UPDATE of 0',
     send: (n) => [headers(2 * n + 1, GET), windowUpdate(2 * n + 1, 0)],
     times: resets.burst,
@@ -177,8 +188,8 @@ const FLOODS: readonly Flood[] = [
   },
 ]
 
-function peerOf({ role, before = [] }: Flood): TestPeer {
-  const peer = new TestPeer(role ?? 'server', { maxHeaderListBytes: role === undefined ? 600 : 65_536 })
+function peerOf({ role, before = [], maxHeaderListBytes = role === undefined ? 600 : 65_536 }: Flood): TestPeer {
+  const peer = new TestPeer(role ?? 'server', { maxHeaderListBytes })
   // What the opening took of the burst comes back with time.
   peer.connection.tick(0)
   if (role === 'client') {

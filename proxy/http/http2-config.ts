@@ -73,6 +73,8 @@ export const HTTP2_BOUNDS = {
    * CVE-2025-8671). A stream that completes earns one.
    */
   resets: { burst: 500, perSecond: 100 },
+  /** Every so many fields of a head make its reset count once more: they were read, and perhaps kept by HPACK. */
+  fieldsPerReset: 32,
   /** A head that is too large counts as so many: it costs as much to read. */
   resetsPerLargeHead: 50,
   /** 1xx responses before the final one; more resets the stream. */

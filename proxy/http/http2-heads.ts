@@ -178,6 +178,7 @@ export class HeadReceiver {
     stream.id = streamId
     stream.state = endStream ? StreamState.halfClosedRemote : StreamState.open
     stream.openedAt = session.age
+    stream.resetCount = resetsFor(received)
     stream.sendWindowBytes = sender.initialWindowBytes
     stream.receiveWindowBytes = config.initialStreamWindowBytes
     stream.receiveLengthLeft = received.contentLength
@@ -194,7 +195,7 @@ export class HeadReceiver {
     if (!received.isTooLarge) {
       session.refuse('malformed', `stream ${streamId}: ${problem}`)
       session.sendReset(streamId, ErrorCode.protocolError)
-      return session.countReset()
+      return session.countReset(resetsFor(received))
     }
     session.refuse('head_too_large', `stream ${streamId}: ${problem}`)
     session.sender.sendBlock(streamId, refusal(431, problem, session.config.isInformational), true)
@@ -309,4 +310,9 @@ export function onGoneStream(session: Http2Session, streamId: number, frame: str
       session.sendReset(streamId, ErrorCode.streamClosed)
       return session.guardUnsent()
   }
+}
+
+/** A head of many fields is no cheaper for being given up at once. */
+function resetsFor({ count }: Head): number {
+  return 1 + Math.trunc(count / HTTP2_BOUNDS.fieldsPerReset)
 }

@@ -113,7 +113,7 @@ export class Http2Session {
   /** Resets a stream because its peer broke the protocol, and tells its handler. Only while reading: see `guardUnsent`. */
   abort(stream: Http2Stream, code: number, message: string, reason: Refusal = refusalOfCode(code)): void {
     this.giveUp(stream, code, message, reason)
-    if (this.isServer) this.countReset()
+    if (this.isServer) this.countReset(stream.resetCount)
     this.guardUnsent()
   }
 
@@ -145,7 +145,7 @@ export class Http2Session {
       },
       this.isServer,
     )
-    if (this.isServer && stream.openedAt === this.#age) this.countReset()
+    if (this.isServer && stream.openedAt === this.#age) this.countReset(stream.resetCount)
   }
 
   /** The stream ended in both directions. What its reader has not consumed yet still counts. */

@@ -37,6 +37,8 @@ export class Http2Stream implements ServerStream, ClientStream {
   readonly queue = new SendQueue()
   /** The connection's age when the stream was opened, in ticks. */
   openedAt = 0
+  /** How often a reset counts, by what its head cost. */
+  resetCount = 1
   /** The connection's age when content last left the queue, or began to wait in it. */
   movedAt = 0
   /** 1xx responses received. */
