@@ -8,8 +8,12 @@ import type { Outcome } from '../policy/failure-accrual.ts'
 import type { Head } from '../wire/head.ts'
 import { token } from '../wire/tokens.ts'
 import type { Endpoint } from './endpoint.ts'
-import type { BackendPlan, RoutePlan } from './route-plan.ts'
-import type { Ended } from './route-recorder.ts'
+import type { RoutePlan } from './route-plan.ts'
+import type { BackendRecorder, Ended } from './route-recorder.ts'
+
+/** What an attempt needs of its route, and of its backend. */
+type AttemptPlan = Pick<RoutePlan, 'recorder' | 'responseClasses'>
+type AttemptBackend = { readonly recorder: BackendRecorder | undefined }
 
 const GRPC_STATUS = token('grpc-status')
 
@@ -18,10 +22,10 @@ const GRPC_RESOURCE_EXHAUSTED = 8
 const GRPC_UNAVAILABLE = 14
 
 export class Attempt {
-  readonly #plan: RoutePlan
+  readonly #plan: AttemptPlan
   readonly #isGrpc: boolean
   readonly #requestedAtMs: number
-  #backend: BackendPlan | undefined = undefined
+  #backend: AttemptBackend | undefined = undefined
   #endpoint: Endpoint | undefined = undefined
   /** It probes an endpoint behind its tripped breaker. */
   #isProbe = false
@@ -36,7 +40,7 @@ export class Attempt {
   grpcStatus = NO_GRPC_STATUS
 
   /** @param requestedAtMs when the application sent the request */
-  constructor(plan: RoutePlan, isGrpc: boolean, requestedAtMs: number) {
+  constructor(plan: AttemptPlan, isGrpc: boolean, requestedAtMs: number) {
     this.#plan = plan
     this.#isGrpc = isGrpc
     this.#requestedAtMs = requestedAtMs
@@ -66,7 +70,7 @@ export class Attempt {
   }
 
   /** The request goes to `endpoint`. */
-  begin(endpoint: Endpoint, backend: BackendPlan | undefined, nowMs: number): void {
+  begin(endpoint: Endpoint, backend: AttemptBackend | undefined, nowMs: number): void {
     this.#endpoint = endpoint
     this.#backend = backend
     this.#sentAtMs = nowMs

@@ -1,5 +1,6 @@
 /** What exchanges and routings of one target need from the assembly around them. */
 import type { ProxyError } from '../http/error-response.ts'
+import type { MirrorLoad } from './mirror.ts'
 import type { MovableStream } from './rebalance.ts'
 
 export interface OutboundContext {
@@ -8,6 +9,8 @@ export interface OutboundContext {
   readonly failFastTimeoutMs: number
   /** Requests in flight through one listener; more are shed. */
   readonly maxInFlight: number
+  /** Copies of requests in flight through the listener. */
+  readonly mirrors: MirrorLoad
   /** Whether `l5d-proxy-error` and `l5d-proxy-connection` go to the application. */
   readonly isInformational: boolean
   /** Requests in flight on an HTTP/2 connection, where long ones may be moved; `undefined` where they stay. */

@@ -14,6 +14,7 @@ import type { StreamError } from '../http/stream-error.ts'
 import type { ConnectError } from '../io/connector.ts'
 import type { Carriage, StreamWaiter } from '../io/http-clients.ts'
 import { isGrpcContentType, NO_GRPC_STATUS } from '../policy/classify.ts'
+import type { Filter } from '../policy/filter.ts'
 import { applyRequestFilters, applyResponseFilters } from '../policy/filters.ts'
 import { requestUrl } from '../policy/request-view.ts'
 import { ERROR_NAMES, ErrorCode } from '../wire/connection-error.ts'
@@ -27,6 +28,7 @@ import type { Endpoint } from './endpoint.ts'
 import { errors } from './errors.ts'
 import { ExchangeTimers, isTimed, type TimerOwner } from './exchange-timers.ts'
 import { HeldResponse } from './held-response.ts'
+import { type Mirror, type MirrorPlan, startMirror } from './mirror.ts'
 import type { MovableStream } from './rebalance.ts'
 import {
   asksForRetry,
@@ -81,6 +83,8 @@ export class Exchange
   #isTunnel = false
   #held: HeldResponse | undefined = undefined
   #timers: ExchangeTimers | undefined = undefined
+  #isMirrored = false
+  #copies: Mirror[] | undefined = undefined
   isAbandoned = false
 
   constructor(
@@ -137,32 +141,49 @@ export class Exchange
   }
 
   #applyFilters(head: Head, backend: BackendPlan): boolean {
-    if (this.#plan.filters.length === 0 && backend.filters.length === 0) return false
-    for (const filters of [this.#plan.filters, backend.filters]) {
-      const verdict = applyRequestFilters(
-        filters,
-        head,
-        this.#route.match,
-        () => requestUrl(head),
-        this.#context.random,
-      )
-      if (verdict === undefined) continue
-      switch (verdict.kind) {
-        case 'redirect':
-          this.#answer(errors.redirect(verdict.status), [['location', verdict.location]])
-          return true
-        case 'httpFailure':
-          this.#answer(errors.injectedHttp(verdict.status, verdict.message))
-          return true
-        case 'grpcFailure':
-          this.#answer(errors.injectedGrpc(verdict.code, verdict.message))
-          return true
-        case 'error':
-          this.#fail(errors.invalidPolicy(`${this.#plan.name}: ${verdict.message}`))
-          return true
-      }
-    }
+    const { filters, mirrors } = this.#plan
+    if (filters.length === 0 && backend.filters.length === 0) return false
+    const isFirst = !this.#isMirrored
+    this.#isMirrored = true
+    if (this.#isAnsweredBy(filters, head)) return true
+    if (isFirst && mirrors.length > 0) this.#mirror(mirrors, head)
+    if (this.#isAnsweredBy(backend.filters, head)) return true
+    if (isFirst && backend.mirrors.length > 0) this.#mirror(backend.mirrors, head)
     return false
+  }
+
+  #isAnsweredBy(filters: readonly Filter[], head: Head): boolean {
+    const verdict = applyRequestFilters(filters, head, this.#route.match, () => requestUrl(head), this.#context.random)
+    if (verdict === undefined) return false
+    switch (verdict.kind) {
+      case 'redirect':
+        this.#answer(errors.redirect(verdict.status), [['location', verdict.location]])
+        break
+      case 'httpFailure':
+        this.#answer(errors.injectedHttp(verdict.status, verdict.message))
+        break
+      case 'grpcFailure':
+        this.#answer(errors.injectedGrpc(verdict.code, verdict.message))
+        break
+      case 'error':
+        this.#fail(errors.invalidPolicy(`${this.#plan.name}: ${verdict.message}`))
+        break
+    }
+    return true
+  }
+
+  #mirror(mirrors: readonly MirrorPlan[], head: Head): void {
+    // Nobody but the client's own peer can be the end of its tunnel.
+    if (this.#isUpgrade || head.isExtendedConnect) return
+    const { random, mirrors: load, nowMs } = this.#context
+    const request = { isGrpc: this.#isGrpc, carriage: this.#carriage, record: this.#record! }
+    for (const plan of mirrors) {
+      if (plan.ratio < 1 && random() >= plan.ratio) continue
+      const copy = startMirror(plan, head, request, load, nowMs)
+      if (copy === undefined) continue
+      this.#copies ??= []
+      this.#copies.push(copy)
+    }
   }
 
   /** No backend is ready: wait at the first one that exists. */
@@ -268,6 +289,7 @@ export class Exchange
     this.#uncreditedBytes += end - start
     if (endStream) this.#isRequestEnded = true
     this.#timers?.onFrame()
+    if (this.#copies !== undefined) for (const copy of this.#copies) copy.onData(buf, start, end, endStream)
     const upstream = this.#upstream
     if (this.#record !== undefined) {
       this.#record.push(
@@ -289,6 +311,7 @@ export class Exchange
   onRequestTrailers(trailers: Head): void {
     if (this.isAbandoned) return
     this.#isRequestEnded = true
+    if (this.#copies !== undefined) for (const copy of this.#copies) copy.onTrailers(trailers)
     this.#record?.pushTrailers(trailers)
     const upstream = this.#upstream
     if (upstream === undefined) return
@@ -626,6 +649,7 @@ export class Exchange
     if (this.isAbandoned) return
     this.isAbandoned = true
     this.#timers?.stop()
+    if (this.#copies !== undefined) for (const copy of this.#copies) copy.giveUp()
     this.#dropRecord()
     this.#dropPendingHead()
     this.#dropHeld()

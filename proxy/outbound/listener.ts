@@ -16,6 +16,7 @@ import { detectHttp } from '../wire/detect.ts'
 import type { Refusal } from '../wire/refusal.ts'
 import type { OutboundContext } from './context.ts'
 import { outboundRequests } from './http.ts'
+import { MirrorLoad } from './mirror.ts'
 import { OpaqueForward } from './opaque.ts'
 import { MovableConnection, type RebalanceConfig, Rebalancer } from './rebalance.ts'
 import type { OpaqueChoice, Target } from './target.ts'
@@ -59,6 +60,7 @@ export class OutboundListener {
   readonly #served = new Set<ServedConnection>()
   readonly #sockets = new Set<Socket>()
   readonly #rebalancer: Rebalancer | undefined
+  readonly #mirrors = new MirrorLoad()
   #inFlight = 0
 
   constructor(config: OutboundListenerConfig, deps: OutboundDeps) {
@@ -212,6 +214,7 @@ export class OutboundListener {
       failFastTimeoutMs: this.#config.failFastTimeoutMs,
       isInformational: this.#config.isInformational,
       maxInFlight: this.#config.maxInFlight,
+      mirrors: this.#mirrors,
       nowMs,
       random,
       onError: (error) => telemetry.httpError(error),

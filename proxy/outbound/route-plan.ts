@@ -8,6 +8,7 @@ import type { ResponseClass } from '../policy/profile.ts'
 import type { RetryBudget } from '../policy/retry-budget.ts'
 import type { RouteMatch } from '../policy/route.ts'
 import type { Backend } from './backend.ts'
+import type { MirrorPlan } from './mirror.ts'
 import type { BackendRecorder, RouteRecorder } from './route-recorder.ts'
 
 export type RetryPlan =
@@ -22,6 +23,8 @@ export interface BackendPlan {
   readonly backend: Backend | undefined
   readonly filters: readonly Filter[]
   readonly weight: number
+  /** Copies of what goes there. */
+  readonly mirrors: readonly MirrorPlan[]
   readonly recorder: BackendRecorder | undefined
 }
 
@@ -29,6 +32,8 @@ export interface RoutePlan {
   /** For error messages: `HTTPRoute web.emojivoto`, `default http`. */
   readonly name: string
   readonly filters: readonly Filter[]
+  /** Copies of every request, made of the first attempt. */
+  readonly mirrors: readonly MirrorPlan[]
   /** Draws the backend of one attempt; `undefined` when none is ready or there is none. */
   readonly choose: () => BackendPlan | undefined
   /** All that may be drawn: the one to wait for when none is ready. */

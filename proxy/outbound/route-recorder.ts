@@ -35,3 +35,16 @@ export interface RouteRecorder {
   onRetryOverflow(): void
   onNoBudget(): void
 }
+
+/** For what is no request of a route. */
+export const NOTHING_COUNTED: RouteRecorder = {
+  onRequest() {},
+  onResponse() {},
+  onAttempt() {},
+  onAttemptResponse() {},
+  onRetry() {},
+  onRetrySuccess() {},
+  onRetryLimit() {},
+  onRetryOverflow() {},
+  onNoBudget() {},
+}

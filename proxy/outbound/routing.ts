@@ -25,6 +25,7 @@ import { findHttpRule } from '../policy/route-match.ts'
 import type { Head } from '../wire/head.ts'
 import type { Backend } from './backend.ts'
 import type { BackendCache, BalancedTarget } from './backend-cache.ts'
+import type { MirrorPlan, MirrorResult } from './mirror.ts'
 import type { BackendPlan, PlannedRoute, RetryPlan, RoutePlan } from './route-plan.ts'
 import type { BackendRecorder, RouteRecorder } from './route-recorder.ts'
 
@@ -40,6 +41,7 @@ export interface RecorderFactory {
     backends: readonly Meta[],
     isGrpc: boolean,
   ): RouteRecorder & { backends: readonly (BackendRecorder | undefined)[] }
+  mirror(parent: Meta, route: Meta, backend: Meta): (result: MirrorResult) => void
 }
 
 export interface RoutingDeps {
@@ -75,6 +77,7 @@ export class ProfileRouting implements Routing {
     const backends: BackendPlan[] = targets.map(({ authority, weight }) => ({
       backend: this.#held.acquire({ kind: 'balancer', path: authority, seedRttMs: SEED_RTT_MS, decayMs: DECAY_MS }),
       filters: [],
+      mirrors: [],
       weight,
       recorder: undefined,
     }))
@@ -87,6 +90,7 @@ export class ProfileRouting implements Routing {
             ? `profile ${profile.name}`
             : `profile ${profile.name} ${route.name}`,
         filters: [],
+        mirrors: [],
         choose,
         backends,
         timeouts: NO_TIMEOUTS,
@@ -169,6 +173,13 @@ export class PolicyRouting implements Routing {
       listed.map(({ backend }) => backend.meta),
       isGrpc,
     )
+    const mirrors = (filters: readonly Filter[]): MirrorPlan[] =>
+      filters.flatMap((filter) => {
+        if (filter.kind !== 'mirror' || filter.backend.target.kind === 'none') return []
+        const { meta, target } = filter.backend
+        const backend = this.#held.acquire({ ...target, failureAccrual: this.#policy.failureAccrual })
+        return [{ backend, ratio: filter.ratio, onEnd: deps.recorders.mirror(parent, route.meta, meta) }]
+      })
     const planOf = new Map<RouteBackend<Filter>, BackendPlan>(
       listed.map((entry, at) => [
         entry,
@@ -178,6 +189,7 @@ export class PolicyRouting implements Routing {
               ? undefined
               : this.#held.acquire({ ...entry.backend.target, failureAccrual: this.#policy.failureAccrual }),
           filters: entry.filters,
+          mirrors: mirrors(entry.filters),
           weight: entry.weight,
           recorder: recorder.backends[at],
         },
@@ -197,6 +209,7 @@ export class PolicyRouting implements Routing {
     return {
       name: describeMeta(route.meta),
       filters: rule.filters,
+      mirrors: mirrors(rule.filters),
       choose:
         only !== undefined
           ? () => only

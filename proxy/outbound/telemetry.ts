@@ -8,6 +8,7 @@ import {
   join,
   outboundEndpointLabels,
   outboundPeerLabels,
+  outboundRouteLabels,
   outboundSourceLabels,
   referenceLabels,
   targetLabels,
@@ -22,6 +23,7 @@ import { TcpMetrics } from '../telemetry/tcp-metrics.ts'
 import type { OnRefused, Refusal } from '../wire/refusal.ts'
 import type { Backend } from './backend.ts'
 import type { OutboundTelemetry } from './listener.ts'
+import type { MirrorResult } from './mirror.ts'
 import type { RecorderFactory } from './routing.ts'
 import type { Target } from './target.ts'
 
@@ -120,6 +122,23 @@ export class OutboundMetrics implements OutboundTelemetry, RecorderFactory {
   policyRoute(parent: Meta, route: Meta, backends: readonly Meta[], isGrpc: boolean) {
     const metrics = new PolicyRouteMetrics(this.#families, isGrpc, parent, route)
     return Object.assign(metrics, { backends: backends.map((backend) => metrics.backend(backend, parent, route)) })
+  }
+
+  mirror(parent: Meta, route: Meta, backend: Meta): (result: MirrorResult) => void {
+    const labels = join(
+      referenceLabels('parent', parent),
+      outboundRouteLabels(route),
+      referenceLabels('backend', backend),
+    )
+    const counters = new Map<MirrorResult, Counter>()
+    return (result) => {
+      let counter = counters.get(result)
+      if (counter === undefined) {
+        counter = this.#families.mirrored.child(join(labels, renderLabels([['result', result]])))
+        counters.set(result, counter)
+      }
+      counter.value++
+    }
   }
 
   // ── Balancers, read when somebody scrapes ──

@@ -1,5 +1,7 @@
 /** What a rule does to a request before it reaches a backend. Plain data; `filters.ts` applies it. */
 
+import type { Backend } from './outbound-policy.ts'
+
 export interface HeaderField {
   /** In lower case. */
   readonly name: string
@@ -39,6 +41,12 @@ export type Filter =
       /** Becomes `:authority` and Host. */
       readonly host: string | undefined
       readonly path: PathEdit | undefined
+    }
+  | {
+      readonly kind: 'mirror'
+      readonly backend: Backend
+      /** The share of requests that are copied. */
+      readonly ratio: number
     }
   | {
       readonly kind: 'httpFailure'

@@ -42,6 +42,8 @@ export function applyRequestFilters(
         editHeaders(head, filter.edits)
         break
       case 'responseHeaders':
+      // Copies are made once, not per attempt: `outbound/mirror.ts`.
+      case 'mirror':
         break
       case 'redirect': {
         const verdict = redirect(filter, match, url())

@@ -79,6 +79,7 @@ export interface Families {
   readonly outboundTransferCost: Family<Counter>
   readonly balancer: { readonly http: BalancerFamilies; readonly tcp: BalancerFamilies; readonly tls: BalancerFamilies }
   /** What circuit breakers did, by outcome. */
+  readonly mirrored: Family<Counter>
   readonly ejections: Family<Counter>
   readonly ejectedEndpoints: Family<Gauge>
   readonly detect: { readonly inbound: DetectFamilies; readonly outbound: DetectFamilies }
@@ -142,6 +143,7 @@ export function declareFamilies(registry: Registry): Families {
       tcp: balancer(registry, 'outbound_tcp_balancer'),
       tls: balancer(registry, 'outbound_tls_balancer'),
     },
+    mirrored: registry.counter('weft_mirrored_requests', 'Copies of requests to other backends', 'owned'),
     ejections: registry.counter('weft_balancer_ejections', 'Endpoints that a circuit breaker took out or had to leave'),
     ejectedEndpoints: registry.gauge('weft_balancer_ejected_endpoints', 'Endpoints that a circuit breaker keeps out'),
     detect: { inbound: detect(registry, 'inbound'), outbound: detect(registry, 'outbound') },

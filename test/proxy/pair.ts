@@ -21,6 +21,7 @@ import { BackendCache } from '../../proxy/outbound/backend-cache.ts'
 import { Endpoint } from '../../proxy/outbound/endpoint.ts'
 import { EndpointConnector } from '../../proxy/outbound/endpoint-connector.ts'
 import { OutboundListener, type OutboundTelemetry } from '../../proxy/outbound/listener.ts'
+import type { MirrorResult } from '../../proxy/outbound/mirror.ts'
 import type { RebalanceConfig } from '../../proxy/outbound/rebalance.ts'
 import type { RouteRecorder } from '../../proxy/outbound/route-recorder.ts'
 import { Target } from '../../proxy/outbound/target.ts'
@@ -43,6 +44,8 @@ export class Counts {
   retries = 0
   noBudget = 0
   attempts = 0
+  /** How copies of requests ended. */
+  readonly mirrors: MirrorResult[] = []
   /** Reasons of refused clients, in order. */
   readonly inboundRefusals: Refusal[] = []
   readonly outboundRefusals: Refusal[] = []
@@ -272,7 +275,11 @@ export async function startPair(options: PairOptions): Promise<Pair> {
   }
   const deps = {
     cache,
-    recorders: { profileRoute: () => recorder, policyRoute: () => ({ ...recorder, backends: [] }) },
+    recorders: {
+      profileRoute: () => recorder,
+      policyRoute: () => ({ ...recorder, backends: [] }),
+      mirror: () => (result: MirrorResult) => void counts.mirrors.push(result),
+    },
     random: Math.random,
     nowMs,
   }

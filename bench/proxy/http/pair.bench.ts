@@ -25,6 +25,7 @@ import { Backend } from '../../../proxy/outbound/backend.ts'
 import { BackendCache } from '../../../proxy/outbound/backend-cache.ts'
 import { Endpoint } from '../../../proxy/outbound/endpoint.ts'
 import { outboundRequests } from '../../../proxy/outbound/http.ts'
+import { MirrorLoad } from '../../../proxy/outbound/mirror.ts'
 import { Target } from '../../../proxy/outbound/target.ts'
 import { plainEndpoint } from '../../../proxy/policy/endpoint.ts'
 import { defaultServer } from '../../../proxy/policy/inbound-policy.ts'
@@ -162,7 +163,11 @@ function outboundListener(back: Transport, isHttp2: boolean): RequestListener {
   }
   const target = new Target('10.0.0.1', 80, {
     cache: endpoints,
-    recorders: { profileRoute: () => recorder, policyRoute: () => ({ ...recorder, backends: [undefined] }) },
+    recorders: {
+      profileRoute: () => recorder,
+      policyRoute: () => ({ ...recorder, backends: [undefined] }),
+      mirror: () => nothing,
+    },
     random: Math.random,
     nowMs,
   })
@@ -184,6 +189,7 @@ function outboundListener(back: Transport, isHttp2: boolean): RequestListener {
     failFastTimeoutMs: 3_000,
     isInformational: true,
     maxInFlight: 100_000,
+    mirrors: new MirrorLoad(),
     streams: undefined,
     nowMs,
     random: Math.random,

@@ -86,7 +86,7 @@ function routeBackendOf<M, F>(
   return { backend, weight, filters: message.filters.map((filter) => filters.convert(filter)) }
 }
 
-function backendOf(message: BackendMessage): Backend {
+export function backendOf(message: BackendMessage): Backend {
   const meta = metaOf(message.metadata, 'a backend', true)
   return within(`backend ${meta.name}`, () => {
     // Read and checked, but the proxy's own queue settings are used.

@@ -14,12 +14,15 @@ import type {
   GrpcRoute_Filter,
   HttpRoute_Filter,
   OpaqueRoute_Filter,
+  RequestMirror,
   TlsRoute_Filter,
 } from '../../../api/gen/outbound_pb.js'
 import type { UrlRewrite } from '../../../api/gen/weft_pb.js'
 import type { ConnectionFilter, Filter, HeaderEdits, HeaderField, PathEdit, Unsupported } from '../../policy/filter.ts'
+import { describeMeta } from '../../policy/meta.ts'
+import { backendOf } from './distribution.ts'
 import { headerNameOf } from './match.ts'
-import { Refused } from './refused.ts'
+import { Refused, required } from './refused.ts'
 
 /** Fields the engine derives from the message itself; a policy that sets them would make two readings of one message. */
 const FRAMING_FIELDS = new Set([
@@ -50,7 +53,7 @@ export function httpFilterOf({ kind }: HttpRoute_Filter): Filter {
     case 'urlRewrite':
       return rewriteOf(kind.value)
     case 'requestMirror':
-      return unsupported('a request mirror')
+      return mirrorOf(kind.value)
     case undefined:
       throw new Refused('a filter is of a kind this version does not know')
   }
@@ -65,7 +68,7 @@ export function grpcFilterOf({ kind }: GrpcRoute_Filter): Filter {
     case 'responseHeaderModifier':
       return headerModifierOf('responseHeaders', kind.value)
     case 'requestMirror':
-      return unsupported('a request mirror')
+      return mirrorOf(kind.value)
     case undefined:
       throw new Refused('a filter is of a kind this version does not know')
   }
@@ -125,6 +128,13 @@ export function rewriteOf({ host, path }: UrlRewrite): Filter {
     // Becomes the target of a request: neither a query, which is the request's own, nor a fragment.
     path: path && pathEditOf(path, "a rewrite's path", /^\/(?!\/)[!"$->@-~]*$/),
   }
+}
+
+function mirrorOf({ backend: message, ratio }: RequestMirror): Filter {
+  const backend = backendOf(required(message, "a mirror's backend"))
+  if (backend.target.kind === 'none')
+    return unsupported(`a request mirror to ${describeMeta(backend.meta)}, which is unknown,`)
+  return { kind: 'mirror', backend, ratio: ratioOf(ratio) }
 }
 
 const HOST = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])$/

@@ -268,6 +268,20 @@ test('filters', async (t) => {
       is: { kind: 'rewrite', host: 'other.example', path: { kind: 'prefix', value: '' } },
     },
     {
+      name: 'a request mirror',
+      filter: { case: 'requestMirror', value: { backend, ratio: { numerator: 1, denominator: 4 } } },
+      is: {
+        kind: 'mirror',
+        ratio: 0.25,
+        backend: { target: { kind: 'balancer', path: 'web.ns.svc.cluster.local:80' } },
+      },
+    },
+    {
+      name: 'a mirror whose backend is not known',
+      filter: { case: 'requestMirror', value: { backend: { ...backend, kind: undefined } } },
+      is: { kind: 'unsupported', what: /Service web\.ns:80, which is unknown/ },
+    },
+    {
       name: 'a URL rewrite of nothing',
       filter: { case: 'urlRewrite', value: {} },
       is: { kind: 'rewrite', host: undefined, path: undefined },
@@ -275,6 +289,14 @@ test('filters', async (t) => {
   ]
   for (const { name, filter, is } of cases) t.match(filterOf(filter), is, name)
   const failure = { kind: { case: 'failureInjector', value: { code: 500, message: 'm' } } }
+  const onGrpc = [
+    { kind: { case: 'requestMirror', value: { backend } } },
+    { kind: { case: 'responseHeaderModifier', value: { remove: ['server'] } } },
+  ]
+  t.match(ruleOf(grpc([route({ rules: [rule({ filters: onGrpc })] })])).filters, [
+    { kind: 'mirror', ratio: 1 },
+    { kind: 'responseHeaders', edits: { remove: ['server'] } },
+  ])
   t.match(ruleOf(grpc([route({ rules: [rule({ filters: [failure] })] })])).filters, [
     { kind: 'grpcFailure', code: 2, message: 'm', ratio: 1 },
   ])
@@ -502,6 +524,11 @@ test('what breaks the API makes the whole policy invalid, and says where', async
       name: 'a rewrite to no host name',
       message: withFilter({ case: 'urlRewrite', value: { host: 'a b' } }),
       reason: /a rewrite's host/,
+    },
+    {
+      name: 'a mirror without a backend',
+      message: withFilter({ case: 'requestMirror', value: {} }),
+      reason: /a mirror's backend is missing/,
     },
     { name: 'a filter of no kind', message: withFilter(undefined), reason: /filter is of a kind/ },
     {
