@@ -221,9 +221,6 @@ export const KINDS: { readonly [K in Kind]: KindDefinition<K> } = {
   },
 }
 
-/** Kinds that are read and checked but that nothing enforces yet: objects of them are refused, never ignored. */
-export const NOT_ENFORCED: ReadonlySet<Kind> = new Set<Kind>(['HTTPLocalRateLimitPolicy'])
-
 export function isKind(name: string): name is Kind {
   return Object.hasOwn(KINDS, name)
 }

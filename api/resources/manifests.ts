@@ -13,7 +13,7 @@ import {
   parseAllDocuments,
 } from 'yaml'
 import { describe, formatPath, isMap, type Path, type Report } from './check.ts'
-import { isPolicyKind, KINDS, type Kind, kindOf, NOT_ENFORCED, nameOf, type Resource } from './kinds.ts'
+import { isPolicyKind, KINDS, type Kind, kindOf, nameOf, type Resource } from './kinds.ts'
 
 export interface Problem {
   readonly file: string
@@ -140,16 +140,10 @@ export function checkObject(value: unknown, report: Report, options: ParseOption
       `${describe(kind)} is not supported; supported are ${Object.keys(KINDS).join(', ')}`,
     )
   }
-  if (NOT_ENFORCED.has(known)) {
-    return void report.problem(
-      ['kind'],
-      `${known} is not enforced by this version; remove it, so that nobody relies on it`,
-    )
-  }
   return checkKind(known, value, report, options)
 }
 
-/** The same of a kind that is known already, whether or not it is enforced. */
+/** The same of a kind that is known already. */
 export function checkKind(
   known: Kind,
   value: Readonly<Record<string, unknown>>,

@@ -135,7 +135,7 @@ export function resource(value: object): Resource {
   return objects[0]!
 }
 
-/** Objects of a manifest in YAML, also of kinds that are not enforced yet. */
+/** Objects of a manifest in YAML. */
 export function manifest(yaml: string): readonly Resource[] {
   return [...parseAllDocuments(yaml)].flatMap((document) => {
     if (document.errors.length > 0) throw new Error(document.errors.join('; '))

@@ -32,7 +32,7 @@ export function assembleInbound(
     directTls.setContext(withTickets)
   })
   const handshakes = new HandshakeGate(nowMs, { ...HANDSHAKE_BOUNDS, maxRunning: config.maxHandshakes })
-  const policies = new PortPolicies(discovery, config.discoveryIdleMs, (port) => serverByDefault(config, port))
+  const policies = new PortPolicies(discovery, config.discoveryIdleMs, cores, (port) => serverByDefault(config, port))
   const appConnector = (ip: string, port: number) => new AppConnector(ip, port, config.connectTimeoutMs, telemetry.app)
   const apps = new AppClients((ip, port) =>
     newAppClients(config, appConnector(ip, port), telemetry.appRefused(ip, port), nowMs),

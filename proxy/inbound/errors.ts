@@ -4,6 +4,7 @@ import type { ProxyError } from '../http/error-response.ts'
 const DEADLINE_EXCEEDED = 4
 const NOT_FOUND = 5
 const PERMISSION_DENIED = 7
+const RESOURCE_EXHAUSTED = 8
 const FAILED_PRECONDITION = 9
 const INTERNAL = 13
 const UNAVAILABLE = 14
@@ -17,6 +18,7 @@ export const errors = {
   overloaded: (bound: number) =>
     error(503, UNAVAILABLE, `${bound} requests are in flight (LINKERD2_PROXY_INBOUND_MAX_IN_FLIGHT)`, true),
   noRoute: (server: string) => error(404, NOT_FOUND, `no route of ${server} matches`, false),
+  rateLimited: (message: string) => error(429, RESOURCE_EXHAUSTED, message, false),
   appIo: (message: string) => error(502, UNAVAILABLE, message, true),
   connectTimeout: (message: string) => error(504, DEADLINE_EXCEEDED, message, true),
   redirect: (status: number) => error(status, NOT_FOUND, 'redirected', false),

@@ -6,8 +6,9 @@ import type { HttpClients } from '../io/http-clients.ts'
 import { type Authorization, authorize, type Client } from '../policy/authorization.ts'
 import { isGrpcContentType } from '../policy/classify.ts'
 import { applyRequestFilters } from '../policy/filters.ts'
-import type { InboundRoute, InboundServer } from '../policy/inbound-policy.ts'
+import { type InboundRoute, type InboundServer, isProbe } from '../policy/inbound-policy.ts'
 import { describeMeta } from '../policy/meta.ts'
+import type { RateExceeded, RateLimit } from '../policy/rate-limit.ts'
 import { HeadView, requestUrl } from '../policy/request-view.ts'
 import type { RouteHit, RouteTable } from '../policy/route.ts'
 import { findHttpRule } from '../policy/route-match.ts'
@@ -30,6 +31,7 @@ export interface InboundRecorders {
   allowed(server: InboundServer, route: InboundRoute, authorization: Authorization): void
   denied(server: InboundServer, route: InboundRoute): void
   notFound(server: InboundServer): void
+  rateLimited(server: InboundServer, limit: RateLimit, scope: RateExceeded['scope']): void
   failed(server: InboundServer, error: ProxyError): void
 }
 
@@ -72,8 +74,9 @@ export class InboundHttp {
   }
 
   readonly onRequest: RequestListener = (head: Head, endStream: boolean, stream: ServerStream): RequestHandler => {
-    const { policy, client, recorders, random } = this.#connection
-    const { server } = policy
+    const { policy, client, recorders, nowMs, random } = this.#connection
+    // Read once: an update in the meantime is for the next request.
+    const { server, limiter } = policy
     // Before anything is decided or added: no field that Connection names takes part, or takes away what we say.
     dropHopByHop(head, head.isUpgrade)
     const isGrpc = head.version === Version.http2 && isGrpcContentType(head.get(CONTENT_TYPE))
@@ -113,6 +116,15 @@ export class InboundHttp {
             server,
             errors.unsupported(`${describeMeta(hit.route.meta)}: ${verdict.message}`),
           )
+      }
+    }
+
+    if (limiter !== undefined && !isProbe(authorization)) {
+      const exceeded = limiter.tryPass(this.#identity, nowMs())
+      if (exceeded !== undefined) {
+        recorders.rateLimited(server, limiter.limit, exceeded.scope)
+        const fields = [['retry-after', `${exceeded.retryAfterSeconds}`]] as const
+        return this.#refuse(stream, isGrpc, server, errors.rateLimited(exceeded.message), fields)
       }
     }
 

@@ -4,11 +4,14 @@
  */
 import type { Discovery, Watch } from '../discovery/discovery.ts'
 import type { InboundServer } from '../policy/inbound-policy.ts'
+import { RateLimiter } from '../policy/rate-limit.ts'
 
 /** A port's policy now, and who wants to know when it changes. */
 export interface PortPolicy {
   readonly port: number
   readonly server: InboundServer
+  /** What the server's rate limit has let through; its buckets outlive updates that leave the limit as it is. */
+  readonly limiter: RateLimiter | undefined
   /** Open connections that have to be authorised again after an update. */
   readonly connections: Set<Recheckable>
 }
@@ -20,6 +23,7 @@ export interface Recheckable {
 
 interface Entry extends PortPolicy {
   server: InboundServer
+  limiter: RateLimiter | undefined
   readonly watch: Watch
   readonly isPermanent: boolean
   users: number
@@ -31,10 +35,13 @@ export class PortPolicies {
   readonly #discovery: Discovery
   readonly #defaultServer: (port: number) => InboundServer
   readonly #idleMs: number
+  readonly #workers: number
 
-  constructor(discovery: Discovery, idleMs: number, defaultServer: (port: number) => InboundServer) {
+  /** @param workers processes that share the ports, and so the rate limits */
+  constructor(discovery: Discovery, idleMs: number, workers: number, defaultServer: (port: number) => InboundServer) {
     this.#discovery = discovery
     this.#idleMs = idleMs
+    this.#workers = workers
     this.#defaultServer = defaultServer
   }
 
@@ -77,11 +84,14 @@ export class PortPolicies {
     const entry: Entry = {
       port,
       server,
+      limiter: undefined,
       connections: new Set(),
       isPermanent,
       users: 0,
       eviction: undefined,
       watch: this.#discovery.watchPort(port, (updated) => {
+        const { rateLimit } = updated
+        entry.limiter = rateLimit && new RateLimiter(rateLimit, this.#workers, entry.limiter)
         entry.server = updated
         for (const connection of [...entry.connections]) connection.recheck(updated)
       }),

@@ -3,6 +3,7 @@ import type { ProxyError } from '../http/error-response.ts'
 import type { SocketTransport } from '../io/socket-transport.ts'
 import type { Authorization } from '../policy/authorization.ts'
 import type { InboundRoute, InboundServer } from '../policy/inbound-policy.ts'
+import type { RateExceeded, RateLimit } from '../policy/rate-limit.ts'
 import {
   authorizationLabels,
   INBOUND_APP_LABELS,
@@ -12,6 +13,7 @@ import {
   inboundTlsLabels,
   join,
   type NoTlsReason,
+  rateLimitLabels,
   routeLabels,
   serverLabels,
   targetLabels,
@@ -187,8 +189,15 @@ class ConnectionRecorders implements InboundRecorders {
       .value++
   }
 
+  rateLimited(server: InboundServer, { meta }: RateLimit, scope: RateExceeded['scope']): void {
+    this.#families.inboundAuthz.rateLimit.child(
+      join(policyLabels(this.#target, server), rateLimitLabels(meta, scope), tlsLabels(this.#tls)),
+    ).value++
+  }
+
   failed(server: InboundServer, error: ProxyError): void {
-    if (error.status === 403 || error.status === 404) return
+    // What policy decides has counters of its own.
+    if (error.status === 403 || error.status === 404 || error.status === 429) return
     this.#families.inboundErrors.http.child(
       join(renderLabels([['error', errorLabel(error)]]), policyLabels(this.#target, server)),
     ).value++

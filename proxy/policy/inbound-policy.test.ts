@@ -1,20 +1,23 @@
 import { test } from 'tap'
-import { defaultInboundTable, defaultServer, type InboundProtocol, isHttpOnly } from './inbound-policy.ts'
+import type { Filter } from './filter.ts'
+import { defaultServer, type InboundProtocol, isHttpOnly } from './inbound-policy.ts'
 import { defaultMeta, type Meta } from './meta.ts'
+import type { RateLimit } from './rate-limit.ts'
 import { compileRoutes } from './route-match.ts'
 
 const ROUTE: Meta = { ...defaultMeta('web'), group: 'policy.linkerd.io', kind: 'HTTPRoute', namespace: 'shop' }
 const OPEN = defaultServer('all-unauthenticated', false, [], 10_000)
 
-const table = (...metas: Meta[]) =>
+const tableWith = (filters: readonly Filter[], ...metas: Meta[]) =>
   compileRoutes(
     metas.map((meta) => ({
       meta,
       hosts: [],
-      rules: [{ matches: [], filters: [] }],
+      rules: [{ matches: [], filters }],
       authorizations: OPEN.authorizations,
     })),
   )
+const table = (...metas: Meta[]) => tableWith([], ...metas)
 const detect = (routes: Extract<InboundProtocol, { kind: 'detect' }>['table']): InboundProtocol => ({
   kind: 'detect',
   timeoutMs: 10_000,
@@ -22,8 +25,14 @@ const detect = (routes: Extract<InboundProtocol, { kind: 'detect' }>['table']): 
 })
 
 test('which policies are about HTTP alone', async (t) => {
-  const filter = { kind: 'unsupported', what: 'a rate limit' } as const
-  const cases: readonly { name: string; protocol: InboundProtocol; isHttpOnly: boolean }[] = [
+  const filter: Filter = { kind: 'unsupported', what: 'something new' }
+  const rateLimit = { meta: ROUTE, total: 1, identity: 0, overrides: [] }
+  const cases: readonly {
+    name: string
+    protocol: InboundProtocol
+    rateLimit?: RateLimit
+    isHttpOnly: boolean
+  }[] = [
     { name: 'no Server at all', protocol: OPEN.protocol, isHttpOnly: false },
     {
       name: 'the routes that a controller makes up',
@@ -33,15 +42,16 @@ test('which policies are about HTTP alone', async (t) => {
     { name: 'a route', protocol: detect(table(defaultMeta('probe'), ROUTE)), isHttpOnly: true },
     {
       name: 'a filter for the whole server',
-      protocol: detect(defaultInboundTable(OPEN.authorizations, [filter])),
+      protocol: detect(tableWith([filter], defaultMeta('default'))),
       isHttpOnly: true,
     },
+    { name: 'a rate limit', protocol: OPEN.protocol, rateLimit, isHttpOnly: true },
     { name: 'HTTP/1', protocol: { kind: 'http1', table: table() }, isHttpOnly: true },
     { name: 'HTTP/2', protocol: { kind: 'http2', table: table() }, isHttpOnly: true },
     { name: 'gRPC', protocol: { kind: 'grpc', table: table() }, isHttpOnly: true },
     { name: 'opaque', protocol: { kind: 'opaque' }, isHttpOnly: false },
     { name: 'TLS', protocol: { kind: 'tls' }, isHttpOnly: false },
   ]
-  for (const { name, protocol, isHttpOnly: expected } of cases)
-    t.equal(isHttpOnly({ ...OPEN, protocol }), expected, name)
+  for (const { name, isHttpOnly: expected, ...policy } of cases)
+    t.equal(isHttpOnly({ ...OPEN, ...policy }), expected, name)
 })

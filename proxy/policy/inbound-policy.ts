@@ -4,6 +4,7 @@ import type { Authentication, Authorization } from './authorization.ts'
 import type { Filter } from './filter.ts'
 import { defaultMeta, type InvalidPolicy, isDefault, type Meta } from './meta.ts'
 import { type Network, network } from './network.ts'
+import type { RateLimit } from './rate-limit.ts'
 import type { Route, RouteTable, Rule } from './route.ts'
 import { compileRoutes } from './route-match.ts'
 
@@ -16,6 +17,8 @@ export interface InboundServer {
   readonly protocol: InboundProtocol
   /** For connections that are not HTTP. What HTTP routes allow is in the routes. */
   readonly authorizations: readonly Authorization[]
+  /** For HTTP requests that are authorised. */
+  readonly rateLimit: RateLimit | undefined
 }
 
 export type InboundProtocol =
@@ -37,14 +40,18 @@ export interface InboundRule extends Rule {
 }
 
 /**
- * Whether nothing but HTTP may reach the port: its policy says so, or has routes or filters, which raw bytes would pass by.
+ * Whether nothing but HTTP may reach the port: its policy says so, or has routes, filters or a rate limit, which raw bytes
+ * would pass by.
  * The routes that a controller makes up by itself (everything; a probe's path) ask nothing of a request.
  */
-export function isHttpOnly({ protocol }: InboundServer): boolean {
+export function isHttpOnly({ protocol, rateLimit }: InboundServer): boolean {
   switch (protocol.kind) {
     case 'detect':
-      return protocol.table.routes.some(
-        ({ meta, rules }) => !isDefault(meta) || rules.some(({ filters }) => filters.length > 0),
+      return (
+        rateLimit !== undefined ||
+        protocol.table.routes.some(
+          ({ meta, rules }) => !isDefault(meta) || rules.some(({ filters }) => filters.length > 0),
+        )
       )
     case 'http1':
     case 'http2':
@@ -54,6 +61,14 @@ export function isHttpOnly({ protocol }: InboundServer): boolean {
     case 'tls':
       return false
   }
+}
+
+/**
+ * Whether a request was let in as a health check of the kubelet, which decides over the pod's life: a rate limit that
+ * others have used up must not end it.
+ */
+export function isProbe({ meta }: Authorization): boolean {
+  return meta.name === 'probe' && isDefault(meta)
 }
 
 const ALL_NETWORKS: readonly Network[] = [network('0.0.0.0/0'), network('::/0')]
@@ -71,7 +86,8 @@ export function defaultServer(
 ): InboundServer {
   const meta = defaultMeta(policy)
   // Closed before a byte is read: nothing is allowed, so nothing needs to be detected.
-  if (policy === 'deny') return { kind: 'server', meta, protocol: { kind: 'opaque' }, authorizations: [] }
+  if (policy === 'deny')
+    return { kind: 'server', meta, protocol: { kind: 'opaque' }, authorizations: [], rateLimit: undefined }
   const authentication: Authentication = policy.endsWith('-authenticated')
     ? { kind: 'meshTls', identities: new Set(), suffixes: [''] }
     : { kind: 'unauthenticated' }
@@ -80,21 +96,18 @@ export function defaultServer(
   const protocol: InboundProtocol = isOpaque
     ? { kind: 'opaque' }
     : { kind: 'detect', timeoutMs: detectTimeoutMs, table: defaultInboundTable(authorizations) }
-  return { kind: 'server', meta, protocol, authorizations }
+  return { kind: 'server', meta, protocol, authorizations, rateLimit: undefined }
 }
 
 /** What holds instead of a policy that was refused: nobody gets in. */
 export function invalidServer(detectTimeoutMs: number): InboundServer {
   const protocol: InboundProtocol = { kind: 'detect', timeoutMs: detectTimeoutMs, table: defaultInboundTable([]) }
-  return { kind: 'server', meta: defaultMeta('invalid'), protocol, authorizations: [] }
+  return { kind: 'server', meta: defaultMeta('invalid'), protocol, authorizations: [], rateLimit: undefined }
 }
 
 /** The one route of a server without routes: everybody whom the server allows, everywhere. */
-export function defaultInboundTable(
-  authorizations: readonly Authorization[],
-  filters: readonly Filter[] = [],
-): RouteTable<InboundRoute> {
+export function defaultInboundTable(authorizations: readonly Authorization[]): RouteTable<InboundRoute> {
   return compileRoutes<InboundRoute>([
-    { meta: defaultMeta('default'), hosts: [], rules: [{ matches: [], filters }], authorizations },
+    { meta: defaultMeta('default'), hosts: [], rules: [{ matches: [], filters: [] }], authorizations },
   ])
 }

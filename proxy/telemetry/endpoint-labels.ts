@@ -73,6 +73,15 @@ export function authorizationLabels({ meta }: Authorization): string {
   ])
 }
 
+export function rateLimitLabels({ group, kind, name }: Meta, scope: 'total' | 'identity'): string {
+  return renderLabels([
+    ['ratelimit_group', group],
+    ['ratelimit_kind', kind],
+    ['ratelimit_name', name],
+    ['ratelimit_scope', scope],
+  ])
+}
+
 export interface InboundEndpoint {
   readonly ip: string
   readonly port: number

@@ -160,6 +160,7 @@ export async function startPair(options: PairOptions): Promise<Pair> {
       allowed() {},
       denied() {},
       notFound() {},
+      rateLimited() {},
       failed() {},
     }),
     accepted() {},
@@ -176,7 +177,7 @@ export async function startPair(options: PairOptions): Promise<Pair> {
   let inboundPort = 0
   const doors = new Map<number, number>()
   const doorServers: Server[] = []
-  const policies = new PortPolicies(discovery, 1_000, () => server)
+  const policies = new PortPolicies(discovery, 1_000, 1, () => server)
   const inbound = new InboundListener(
     {
       get port() {

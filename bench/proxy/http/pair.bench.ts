@@ -1,8 +1,8 @@
 /**
  * What one request costs a proxy, without sockets and TLS: HTTP/2 in, decision, HTTP/2 out, and the answer back; and what
- * an HTTP/1 request costs both proxies together, HTTP/2 between them.
+ * an HTTP/1 request costs both proxies together, HTTP/2 between them. `limited` is `inbound` behind rate limits.
  *
- *   node bench/proxy/http/pair.bench.ts [engine|outbound|inbound|http1]
+ *   node bench/proxy/http/pair.bench.ts [engine|outbound|inbound|limited|http1]
  *
  * Client and application are templates (`peers.ts`); what they cost is measured beside and subtracted.
  */
@@ -29,7 +29,9 @@ import { MirrorLoad } from '../../../proxy/outbound/mirror.ts'
 import { Target } from '../../../proxy/outbound/target.ts'
 import { plainEndpoint } from '../../../proxy/policy/endpoint.ts'
 import { defaultServer } from '../../../proxy/policy/inbound-policy.ts'
+import { defaultMeta } from '../../../proxy/policy/meta.ts'
 import { ipOf } from '../../../proxy/policy/network.ts'
+import { RateLimiter } from '../../../proxy/policy/rate-limit.ts'
 import { declareFamilies } from '../../../proxy/telemetry/families.ts'
 import { InboundRouteMetrics } from '../../../proxy/telemetry/inbound-route-metrics.ts'
 import { Registry } from '../../../proxy/telemetry/registry.ts'
@@ -199,22 +201,35 @@ function outboundListener(back: Transport, isHttp2: boolean): RequestListener {
   })
 }
 
-const inbound: Side = (front, back) => {
+const inbound: Side = (front, back) => serveInbound(front, back, undefined)
+
+/** Every kind of limit, none of which ever strikes. */
+const limited: Side = (front, back) => {
+  const rate = 1_000_000_000
+  const overrides = [{ requestsPerSecond: rate, identities: ['other.shop.serviceaccount.identity.linkerd'] }]
+  serveInbound(
+    front,
+    back,
+    new RateLimiter({ meta: defaultMeta('limit'), total: rate, identity: rate, overrides }, 1, undefined),
+  )
+}
+
+function serveInbound(front: Transport, back: Transport, limiter: RateLimiter | undefined): void {
   serveHttp(
     front,
     true,
-    inboundListener(() => back, AT_ONCE),
+    inboundListener(() => back, AT_ONCE, limiter),
     SERVED,
     OWNER,
   )
 }
 
-function inboundListener(next: () => Transport, later: Later): RequestListener {
+function inboundListener(next: () => Transport, later: Later, limiter?: RateLimiter): RequestListener {
   const server = defaultServer('all-unauthenticated', false, [], 10_000)
   const metrics = new RequestMetrics(families.http, 'direction="inbound",target_addr="10.0.0.1:80"')
   const routeMetrics = new InboundRouteMetrics(families.inboundRoute.http, false, server.meta, 80, server.meta)
   const http = new InboundHttp({
-    policy: { server } as never,
+    policy: { server, limiter } as never,
     client: { ip: ipOf('10.0.0.2')!, tls: { kind: 'meshTls', identity: 'web.shop.serviceaccount.identity.linkerd' } },
     clients: new HttpClients(connectorTo(next, later), clientsConfig, nowMs, Math.random, () => {}),
     recorders: {
@@ -223,6 +238,7 @@ function inboundListener(next: () => Transport, later: Later): RequestListener {
       allowed() {},
       denied() {},
       notFound() {},
+      rateLimited() {},
       failed() {},
     },
     inFlight: { count: 0, max: 100_000 },
@@ -256,6 +272,7 @@ const SIDES: ReadonlyMap<string, Side> = new Map([
   ['engine', engine],
   ['outbound', outbound],
   ['inbound', inbound],
+  ['limited', limited],
 ])
 
 function run(name: string, side: Side, bodyBytes: number): number {

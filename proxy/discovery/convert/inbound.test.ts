@@ -184,21 +184,6 @@ test('filters and what cannot be enforced', async (t) => {
     [{ kind: 'unsupported', what: /unknown kind/ }],
     'fails its rule only',
   )
-  const limit = { total: { requestsPerSecond: 5 } }
-  t.match(
-    filtersOf({ httpLocalRateLimit: limit }),
-    [{ kind: 'unsupported', what: /rate limit/ }],
-    'also of the default route',
-  )
-  t.match(
-    filtersOf({ httpRoutes: rules([]), httpLocalRateLimit: { overrides: [{ limit: { requestsPerSecond: 1 } }] } }),
-    [{ kind: 'unsupported' }],
-  )
-  t.same(
-    filtersOf({ httpLocalRateLimit: { total: { requestsPerSecond: 0 }, identity: {} } }),
-    [],
-    'a limit of zero is none',
-  )
   const grpc = tableOf(
     server({
       protocol: {
@@ -221,6 +206,47 @@ test('filters and what cannot be enforced', async (t) => {
     matches: [{ kind: 'grpc' }],
     filters: [{ kind: 'grpcFailure', code: 14 }, { kind: 'unsupported' }],
   })
+})
+
+test('rate limits', async (t) => {
+  const rate = (requestsPerSecond: number) => ({ requestsPerSecond })
+  const clients = (...names: string[]) => ({ identities: names.map((name) => ({ name })) })
+  const resource = { group: 'policy.linkerd.io', kind: 'HTTPLocalRateLimitPolicy', name: 'l' }
+  const cases: { name: string; message: Init; is: object | undefined }[] = [
+    { name: 'none', message: undefined, is: undefined },
+    { name: 'zero is none', message: { total: rate(0), identity: {}, overrides: [{ limit: rate(0) }] }, is: undefined },
+    {
+      name: 'all of it',
+      message: {
+        metadata: { kind: { case: 'resource', value: resource } },
+        total: rate(100),
+        identity: rate(10),
+        overrides: [{ limit: rate(50), clients: clients('a', '', 'b') }],
+      },
+      is: {
+        meta: { ...resource, namespace: '' },
+        total: 100,
+        identity: 10,
+        overrides: [{ requestsPerSecond: 50, identities: ['a', 'b'] }],
+      },
+    },
+    {
+      name: 'overrides that limit nobody',
+      message: { total: rate(5), overrides: [{ limit: rate(0), clients: clients('a') }, { limit: rate(1) }] },
+      is: { meta: { kind: 'default', name: 'ratelimit' }, total: 5, identity: 0, overrides: [] },
+    },
+  ]
+  for (const { name, message, is } of cases) {
+    const protocols = [
+      detect({ httpLocalRateLimit: message }),
+      ...['http1', 'http2'].map((kind) => ({ kind: { case: kind, value: { localRateLimit: message } } })),
+    ]
+    for (const protocol of protocols) {
+      const { rateLimit } = server({ protocol })
+      if (is === undefined) t.equal(rateLimit, undefined, name)
+      else t.match(rateLimit, is, `${name}, ${protocol.kind.case}`)
+    }
+  }
 })
 
 test('what breaks the API makes the whole server invalid', async (t) => {
@@ -285,6 +311,11 @@ test('what breaks the API makes the whole server invalid', async (t) => {
         }),
       },
       reason: /regular expression/,
+    },
+    {
+      name: 'a rate limit of nothing',
+      init: { labels, protocol: detect({ httpLocalRateLimit: { metadata: {}, total: { requestsPerSecond: 1 } } }) },
+      reason: /metadata of a rate limit is neither/,
     },
     {
       name: 'a bad route authorization',

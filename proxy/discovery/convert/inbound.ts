@@ -21,8 +21,9 @@ import {
   type InboundProtocol,
   type InboundRoute,
 } from '../../policy/inbound-policy.ts'
-import { describeMeta } from '../../policy/meta.ts'
+import { defaultMeta, describeMeta } from '../../policy/meta.ts'
 import { type CompiledCidr, compileCidr, type Network } from '../../policy/network.ts'
+import type { RateLimit } from '../../policy/rate-limit.ts'
 import type { RouteMatch, RouteTable } from '../../policy/route.ts'
 import { compileRoutes } from '../../policy/route-match.ts'
 import { grpcFailureOf, headerModifierOf, httpFailureOf, redirectOf, unsupported } from './filter.ts'
@@ -30,15 +31,13 @@ import { grpcMatchOf, hostOf, httpMatchOf } from './match.ts'
 import { metaOf, metaOfLabels } from './meta.ts'
 import { orInvalid, Refused, required, requiredMs, within } from './refused.ts'
 
-/** In front of the rules of every route: what holds for the whole server. */
-type ServerFilters = readonly Filter[]
-
 export function inboundPolicyOf(message: Server): InboundPolicy {
   return orInvalid(() => {
     const meta = metaOfLabels(message.labels, 'server')
     return within(describeMeta(meta), () => {
       const authorizations = [...message.authorizations.map(authorizationOf), LOCALHOST]
-      return { kind: 'server', meta, authorizations, protocol: protocolOf(message, authorizations) }
+      const protocol = protocolOf(message, authorizations)
+      return { kind: 'server', meta, authorizations, protocol, rateLimit: rateLimitOf(message) }
     })
   })
 }
@@ -47,22 +46,19 @@ function protocolOf(message: Server, authorizations: readonly Authorization[]): 
   const { kind } = required(message.protocol, 'protocol')
   switch (kind.case) {
     case 'detect': {
-      const { timeout, httpRoutes, httpLocalRateLimit } = kind.value
-      const table = httpTableOf(httpRoutes, authorizations, rateLimitOf(httpLocalRateLimit))
+      const { timeout, httpRoutes } = kind.value
+      const table = httpTableOf(httpRoutes, authorizations)
       return { kind: 'detect', timeoutMs: requiredMs(timeout, 'detect timeout'), table }
     }
     case 'http1':
-    case 'http2': {
-      const { routes, localRateLimit } = kind.value
-      return { kind: kind.case, table: httpTableOf(routes, authorizations, rateLimitOf(localRateLimit)) }
-    }
+    case 'http2':
+      return { kind: kind.case, table: httpTableOf(kind.value.routes, authorizations) }
     case 'grpc':
       return {
         kind: 'grpc',
         table: tableOf(
           kind.value.routes.map((route) => grpcRouteOf(route, authorizations)),
           authorizations,
-          [],
         ),
       }
     case 'opaque':
@@ -73,30 +69,21 @@ function protocolOf(message: Server, authorizations: readonly Authorization[]): 
   }
 }
 
-function httpTableOf(
-  routes: readonly HttpRoute[],
-  server: readonly Authorization[],
-  filters: ServerFilters,
-): RouteTable<InboundRoute> {
+function httpTableOf(routes: readonly HttpRoute[], server: readonly Authorization[]): RouteTable<InboundRoute> {
   return tableOf(
-    routes.map((route) => httpRouteOf(route, server, filters)),
+    routes.map((route) => httpRouteOf(route, server)),
     server,
-    filters,
   )
 }
 
-function tableOf(
-  routes: readonly InboundRoute[],
-  server: readonly Authorization[],
-  filters: ServerFilters,
-): RouteTable<InboundRoute> {
-  return routes.length === 0 ? defaultInboundTable(server, filters) : compileRoutes(routes)
+function tableOf(routes: readonly InboundRoute[], server: readonly Authorization[]): RouteTable<InboundRoute> {
+  return routes.length === 0 ? defaultInboundTable(server) : compileRoutes(routes)
 }
 
-function httpRouteOf(message: HttpRoute, server: readonly Authorization[], filters: ServerFilters): InboundRoute {
+function httpRouteOf(message: HttpRoute, server: readonly Authorization[]): InboundRoute {
   return routeOf(message, server, (rule) => ({
     matches: rule.matches.map(httpMatchOf),
-    filters: [...filters, ...rule.filters.map(httpFilterOf)],
+    filters: rule.filters.map(httpFilterOf),
   }))
 }
 
@@ -149,11 +136,34 @@ function grpcFilterOf({ kind }: GrpcRoute_Filter): Filter {
   }
 }
 
-function rateLimitOf(message: HttpLocalRateLimit | undefined): ServerFilters {
-  if (message === undefined) return []
-  const limits = [message.total, message.identity, ...message.overrides.map(({ limit }) => limit)]
-  const isLimited = limits.some((limit) => (limit?.requestsPerSecond ?? 0) > 0)
-  return isLimited ? [unsupported('a local rate limit (HTTPLocalRateLimitPolicy)')] : []
+function rateLimitOf({ protocol }: Server): RateLimit | undefined {
+  switch (protocol?.kind.case) {
+    case 'detect':
+      return limitOf(protocol.kind.value.httpLocalRateLimit)
+    case 'http1':
+    case 'http2':
+      return limitOf(protocol.kind.value.localRateLimit)
+    // The API has no place for one.
+    case 'grpc':
+    case 'opaque':
+    case 'tls':
+    case undefined:
+      return undefined
+  }
+}
+
+function limitOf(message: HttpLocalRateLimit | undefined): RateLimit | undefined {
+  if (message === undefined) return undefined
+  const meta =
+    message.metadata === undefined ? defaultMeta('ratelimit') : metaOf(message.metadata, 'a rate limit', false)
+  const total = message.total?.requestsPerSecond ?? 0
+  const identity = message.identity?.requestsPerSecond ?? 0
+  const overrides = message.overrides.flatMap(({ limit, clients }) => {
+    const requestsPerSecond = limit?.requestsPerSecond ?? 0
+    const identities = clients?.identities.map(({ name }) => name).filter((name) => name !== '') ?? []
+    return requestsPerSecond > 0 && identities.length > 0 ? [{ requestsPerSecond, identities }] : []
+  })
+  return total > 0 || identity > 0 || overrides.length > 0 ? { meta, total, identity, overrides } : undefined
 }
 
 function authorizationOf(message: Authz): Authorization {

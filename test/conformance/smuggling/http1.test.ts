@@ -3,7 +3,9 @@
  * records bytes. Either they are refused, or what the origin gets is what the client meant and can be read in one way.
  */
 import { test } from 'tap'
-import { defaultInboundTable, defaultServer } from '../../../proxy/policy/inbound-policy.ts'
+import { defaultServer } from '../../../proxy/policy/inbound-policy.ts'
+import { defaultMeta } from '../../../proxy/policy/meta.ts'
+import { compileRoutes } from '../../../proxy/policy/route-match.ts'
 import { startPair } from '../../proxy/pair.ts'
 import { problemsOf } from './careless-readers.ts'
 import type { Http1Case } from './http1-case.ts'
@@ -106,7 +108,9 @@ test('what policy adds to a request, the Connection field of its client does not
     set: [{ name: 'x-tier', value: 'free' }],
     remove: [],
   }
-  const table = defaultInboundTable(server.authorizations, [{ kind: 'requestHeaders', edits }])
+  const rules = [{ matches: [], filters: [{ kind: 'requestHeaders' as const, edits }] }]
+  const { authorizations } = server
+  const table = compileRoutes([{ meta: defaultMeta('default'), hosts: [], rules, authorizations }])
   pair.setServer({ ...server, protocol: { kind: 'http1', table } })
   const client = await RawHttp1.connect(await pair.openInbound(origin.port))
   client.write('GET / HTTP/1.1\r\nHost: web\r\nConnection: x-tier, x-added\r\nX-Tier: gold\r\n\r\n')

@@ -1,0 +1,75 @@
+/** An HTTPLocalRateLimitPolicy with real proxies on both sides: how much of what is offered passes. */
+import { test } from 'tap'
+import { TestPort } from './app/grpc-echo.ts'
+import { cannotRun, metric, startMesh, until } from './cluster.ts'
+import { client, type Manifest, namespace, server } from './manifests.ts'
+
+const LIMIT = 100
+const SECONDS = 8
+
+const policy = (kind: string, name: string, spec: object, version = 'v1alpha1'): Manifest => ({
+  apiVersion: `policy.linkerd.io/${version}`,
+  kind,
+  metadata: { name, namespace: 'meshed' },
+  spec,
+})
+const rateLimit = (spec: object): Manifest =>
+  policy('HTTPLocalRateLimitPolicy', 'web-limit', {
+    targetRef: { group: 'policy.linkerd.io', kind: 'Server', name: 'web-http' },
+    ...spec,
+  })
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+
+test('rate limits', { skip: cannotRun }, async (t) => {
+  const mesh = await startMesh(t, {
+    manifests: [
+      namespace('meshed', true),
+      namespace('plain', false),
+      ...server({ name: 'web', namespace: 'meshed' }),
+      ...client({ name: 'greedy', namespace: 'meshed' }),
+      ...client({ name: 'modest', namespace: 'meshed' }),
+      ...client({ name: 'stranger', namespace: 'plain' }),
+      policy(
+        'Server',
+        'web-http',
+        {
+          podSelector: { matchLabels: { app: 'web' } },
+          port: TestPort.http,
+          proxyProtocol: 'HTTP/1',
+          accessPolicy: 'all-unauthenticated',
+        },
+        'v1beta3',
+      ),
+      rateLimit({ total: { requestsPerSecond: LIMIT } }),
+    ],
+  })
+  const [greedy, modest] = [mesh.agent('meshed', 'greedy'), mesh.agent('meshed', 'modest')]
+  const url = `http://web.meshed:${TestPort.http}/who`
+  const { status } = await mesh.onePod('meshed', 'web')
+  const limited = (labels: string) =>
+    metric(mesh.agent('plain', 'stranger'), status?.podIP ?? '', 'inbound_http_local_ratelimit_total', labels)
+
+  await greedy.call('startLoad', { name: 'much', kind: 'http', target: url, concurrency: 36, pauseMs: 100 })
+  // The first second's burst is not the rate.
+  await sleep(1_500)
+  const [before, startedAtMs] = [await greedy.call('reportLoad', { name: 'much' }), performance.now()]
+  await sleep(SECONDS * 1_000)
+  const [after, endedAtMs] = [await greedy.call('reportLoad', { name: 'much' }), performance.now()]
+  const seconds = (endedAtMs - startedAtMs) / 1_000
+  const passed = (after.succeeded - before.succeeded) / seconds
+  const offered = passed + (after.failed - before.failed) / seconds
+  t.comment(`${offered.toFixed(0)} requests per second were offered, ${passed.toFixed(1)} passed`)
+  t.ok(offered > 1.5 * LIMIT, 'more was offered than may pass')
+  t.ok(Math.abs(passed - LIMIT) <= 0.05 * LIMIT, `${passed.toFixed(1)} per second passed of ${LIMIT} allowed`)
+  t.match(after.failures[0], /429/)
+  t.equal((await mesh.onePod('meshed', 'web')).status?.phase, 'Running')
+  t.ok((await limited('ratelimit_name="web-limit",ratelimit_scope="total"')) > 0, 'the metric counts them')
+
+  await mesh.apply([rateLimit({ total: { requestsPerSecond: 1_000 }, identity: { requestsPerSecond: 5 } })])
+  await until('the new limit holds', async () => (await limited('ratelimit_scope="identity"')) > 0)
+  await sleep(1_000)
+  const some = await modest.call('manyHttp', { url, count: 5, concurrency: 1 })
+  t.equal(some.failed, 0, 'another identity has its own limit, whatever the first one does')
+  const { failed } = await greedy.call('stopLoad', { name: 'much' })
+  t.ok(failed > after.failed)
+})
