@@ -75,6 +75,7 @@ export function backendFactory(
       queue,
       random: Math.random,
       minReadyEndpoints: target.failureAccrual?.minReadyEndpoints ?? 0,
+      affinity: target.kind === 'balancer' ? target.affinity : undefined,
       newEndpoint: (meta, pool) => newEndpoint(target, meta, pool),
     })
     if (target.kind === 'forward') {

@@ -27,6 +27,8 @@ export class Attempt {
   readonly #requestedAtMs: number
   #backend: AttemptBackend | undefined = undefined
   #endpoint: Endpoint | undefined = undefined
+  /** Where the attempt before this one ended. */
+  failedAt: Endpoint | undefined = undefined
   /** It probes an endpoint behind its tripped breaker. */
   #isProbe = false
   /** The endpoint's load still counts this attempt as waiting for an answer. */
@@ -125,6 +127,7 @@ export class Attempt {
     const endpoint = this.#endpoint
     if (endpoint === undefined) return
     this.#endpoint = undefined
+    this.failedAt = endpoint
     if (this.#isLoadOpen) {
       this.#isLoadOpen = false
       endpoint.load.failed(nowMs - this.#sentAtMs, nowMs)

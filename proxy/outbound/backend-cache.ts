@@ -78,10 +78,15 @@ export function targetKey(target: BalancedTarget): string {
   const accrual = target.failureAccrual === undefined ? '' : JSON.stringify(target.failureAccrual)
   switch (target.kind) {
     case 'balancer':
-      return `${target.path} ${target.seedRttMs} ${target.decayMs} ${JSON.stringify(target.penalty ?? null)} ${accrual}`
+      return `${target.path} ${target.seedRttMs} ${target.decayMs} ${extrasKey(target)} ${accrual}`
     case 'forward': {
       const { endpoint } = target
       return `=${endpointKey(endpoint)} ${endpoint.identity?.name ?? ''} ${endpoint.protocolHint} ${endpoint.opaqueTransportPort ?? ''} ${accrual}`
     }
   }
+}
+
+/** Most backends have none of these, and opaque connections ask for their key each time. */
+function extrasKey({ penalty, affinity }: Extract<BalancedTarget, { kind: 'balancer' }>): string {
+  return penalty === undefined && affinity === undefined ? '' : JSON.stringify([penalty ?? null, affinity ?? null])
 }

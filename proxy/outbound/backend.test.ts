@@ -9,6 +9,7 @@ function backendOf(count: number, minReadyEndpoints: number): Backend {
     queue: { capacity: 10, failFastTimeoutMs: 1_000 },
     random: Math.random,
     minReadyEndpoints,
+    affinity: undefined,
     newEndpoint: (meta, pool) =>
       new Endpoint(
         meta,

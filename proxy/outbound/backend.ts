@@ -6,6 +6,8 @@
  */
 import type { EndpointUpdate } from '../discovery/discovery.ts'
 import { P2cBalancer } from '../policy/balance/balancer.ts'
+import type { Session, SessionAffinity } from '../policy/balance/session-affinity.ts'
+import { StickyBalancer } from '../policy/balance/sticky-balancer.ts'
 import { type EndpointMeta, endpointKey, sameEndpoint } from '../policy/endpoint.ts'
 import type { Endpoint, EndpointPool } from './endpoint.ts'
 
@@ -27,6 +29,8 @@ export interface BackendParams {
   readonly random: () => number
   /** The circuit breakers of the policy leave so many endpoints ready. */
   readonly minReadyEndpoints: number
+  /** Requests of one session stay at one endpoint. */
+  readonly affinity: SessionAffinity | undefined
   readonly newEndpoint: (meta: EndpointMeta, pool: EndpointPool) => Endpoint
 }
 
@@ -61,10 +65,8 @@ export class Backend {
   readonly #balancer: P2cBalancer<Endpoint>
   readonly #byAddress = new Map<string, Endpoint>()
   readonly #params: BackendParams
-  readonly #pool: EndpointPool = {
-    onReady: () => this.#drainQueue(),
-    mayEject: (endpoint) => this.#mayEject(endpoint),
-  }
+  readonly #pool: EndpointPool
+  readonly #sticky: StickyBalancer<Endpoint> | undefined
   #queue: BackendWaiter[] = []
   #failFastTimer: NodeJS.Timeout | undefined = undefined
   #isFailFast = false
@@ -76,6 +78,14 @@ export class Backend {
     this.name = name
     this.#params = params
     this.#balancer = new P2cBalancer(params.random)
+    const { affinity } = params
+    const inFlight = affinity && { count: 0 }
+    this.#sticky = inFlight && new StickyBalancer(this.#balancer, affinity.maxLoad, inFlight)
+    this.#pool = {
+      onReady: () => this.#drainQueue(),
+      mayEject: (endpoint) => this.#mayEject(endpoint),
+      inFlight,
+    }
   }
 
   get endpoints(): Iterable<Endpoint> {
@@ -97,6 +107,11 @@ export class Backend {
     return count
   }
 
+  /** Where requests of sessions went; `undefined` where sessions are not kept together. */
+  get sessions(): { readonly atHome: number; readonly elsewhere: number } | undefined {
+    return this.#sticky
+  }
+
   get queueLength(): number {
     return this.#queue.length
   }
@@ -110,10 +125,15 @@ export class Backend {
     return this.#balancer.hasReady()
   }
 
-  pick(nowMs: number): Endpoint | undefined {
+  /**
+   * @param session of the request, where its policy keeps sessions together
+   * @param failed the endpoint that an earlier attempt of it has failed at
+   */
+  pick(nowMs: number, session?: Session, failed?: Endpoint): Endpoint | undefined {
     // Those who came first go first.
     if (this.#queue.length > 0 && !this.#isDraining) return undefined
-    return this.#balancer.pick(nowMs)
+    if (session === undefined || this.#sticky === undefined) return this.#balancer.pick(nowMs)
+    return this.#sticky.pick(session.hash, failed, nowMs)
   }
 
   /** Queues a request that found no endpoint; false when it is shed instead. */
@@ -180,6 +200,7 @@ export class Backend {
     const endpoint = this.#params.newEndpoint(meta, this.#pool)
     this.#byAddress.set(address, endpoint)
     this.#balancer.add(endpoint)
+    this.#sticky?.onChange()
   }
 
   #remove(address: string): void {
@@ -187,6 +208,7 @@ export class Backend {
     if (endpoint === undefined) return
     this.#byAddress.delete(address)
     this.#balancer.remove(endpoint)
+    this.#sticky?.onChange()
     endpoint.close()
   }
 

@@ -8,10 +8,10 @@ import type { ClientStream } from '../http/stream.ts'
 import type { Transport } from '../http/transport.ts'
 import type { ConnectError, Connector } from '../io/connector.ts'
 import { type Carriage, HttpClients, type HttpClientsConfig, type StreamWaiter } from '../io/http-clients.ts'
-import type { BalancedEndpoint } from '../policy/balance/balancer.ts'
-import { EndpointLoad } from '../policy/balance/endpoint-load.ts'
+import { EndpointLoad, type InFlight } from '../policy/balance/endpoint-load.ts'
 import type { PenaltyParams } from '../policy/balance/penalty.ts'
-import type { EndpointMeta } from '../policy/endpoint.ts'
+import type { StickyEndpoint } from '../policy/balance/sticky-balancer.ts'
+import { type EndpointMeta, endpointKey } from '../policy/endpoint.ts'
 import { FailureAccrual, type Outcome } from '../policy/failure-accrual.ts'
 import type { FailureAccrualParams } from '../policy/outbound-policy.ts'
 import { pushbackMs, retryAfterMs } from '../policy/retry-after.ts'
@@ -47,10 +47,14 @@ export interface EndpointPool {
   onReady(): void
   /** The breaker of `endpoint` is about to open: whether it may. */
   mayEject(endpoint: Endpoint): boolean
+  /** Requests at all of its endpoints, where somebody wants to know. */
+  readonly inFlight: InFlight | undefined
 }
 
-export class Endpoint implements BalancedEndpoint {
+export class Endpoint implements StickyEndpoint {
   readonly meta: EndpointMeta
+  /** Its address. */
+  readonly name: string
   readonly load: EndpointLoad
   readonly metrics: RequestMetrics
   readonly isUpgradeable: boolean
@@ -68,9 +72,10 @@ export class Endpoint implements BalancedEndpoint {
   constructor(meta: EndpointMeta, params: EndpointParams, pool: EndpointPool) {
     const { failureAccrual } = params
     this.meta = meta
+    this.name = endpointKey(meta)
     this.isUpgradeable = params.isUpgradeable
     this.metrics = params.metrics
-    this.load = new EndpointLoad(params.nowMs(), params.seedRttMs, params.decayMs)
+    this.load = new EndpointLoad(params.nowMs(), params.seedRttMs, params.decayMs, pool.inFlight)
     this.#connector = params.connector
     this.#params = params
     this.#pool = pool
@@ -79,6 +84,10 @@ export class Endpoint implements BalancedEndpoint {
     this.heedsRetryAfter = params.penalty !== undefined || failureAccrual?.honorsRetryAfter === true
     this.#clients = new HttpClients(params.connector, params.http, params.nowMs, params.random, () => pool.onReady())
     if (this.isUpgradeable) this.#clients.start()
+  }
+
+  get weight(): number {
+    return this.meta.weight
   }
 
   isReady(): boolean {

@@ -5,6 +5,7 @@
  * attempt failed in a way that may be repeated, and when a timer fires. All of them go through `#attempt`.
  */
 
+import { randomBytes } from 'node:crypto'
 import { endWithError, type ProxyError, respondError } from '../http/error-response.ts'
 import { dropHopByHop } from '../http/hop-by-hop.ts'
 import { CONNECT, hasMethod } from '../http/method.ts'
@@ -13,6 +14,7 @@ import type { ClientStream, RequestHandler, ResponseHandler, ServerStream } from
 import type { StreamError } from '../http/stream-error.ts'
 import type { ConnectError } from '../io/connector.ts'
 import type { Carriage, StreamWaiter } from '../io/http-clients.ts'
+import { addSessionCookie, type Session, sessionOf } from '../policy/balance/session-affinity.ts'
 import { isGrpcContentType, NO_GRPC_STATUS } from '../policy/classify.ts'
 import type { Filter } from '../policy/filter.ts'
 import { applyRequestFilters, applyResponseFilters } from '../policy/filters.ts'
@@ -70,6 +72,7 @@ export class Exchange
   /** Whose response goes to the client: gets credit as the client takes it, also when the response has ended. */
   #source: ClientStream | undefined = undefined
   #backend: BackendPlan | undefined = undefined
+  #session: Session | undefined = undefined
   /** The current attempt, and how many there were. */
   readonly #current: Attempt
   #attempts = 0
@@ -113,7 +116,7 @@ export class Exchange
 
   /** Sends the request on its way; `head` is the one the constructor got. */
   start(head: Head, endStream: boolean): void {
-    const { budget, recorder } = this.#plan
+    const { affinity, budget, recorder } = this.#plan
     if (isTimed(this.#plan)) {
       this.#timers = new ExchangeTimers(this.#plan, this)
       this.#timers.start()
@@ -122,6 +125,8 @@ export class Exchange
     recorder.onRequest()
     budget?.deposit(this.startedAtMs)
     this.#record = new RequestRecord(head, endStream)
+    // Before any filter: the session is the client's.
+    if (affinity !== undefined) this.#session = sessionOf(affinity, head, newSessionId)
     this.#attempt(head, this.startedAtMs)
   }
 
@@ -129,13 +134,14 @@ export class Exchange
 
   /** One attempt: choose a backend and an endpoint, then send. `head` is spent. */
   #attempt(head: Head, nowMs: number): void {
-    const backend = this.#plan.choose()
+    const session = this.#session
+    const backend = this.#plan.choose(session === undefined ? this.#context.random : () => session.point)
     if (backend === undefined) return this.#waitForBackend()
     this.#backend = backend
     const answered = this.#applyFilters(head, backend)
     if (answered) return
     if (backend.backend === undefined) return this.#fail(errors.invalidBackend(this.#plan.name))
-    const endpoint = backend.backend.pick(nowMs)
+    const endpoint = backend.backend.pick(nowMs, session, this.#current.failedAt)
     if (endpoint === undefined) return this.#wait(backend)
     this.#sendTo(endpoint, head, nowMs)
   }
@@ -376,6 +382,7 @@ export class Exchange
     if (this.#plan.filters.length > 0) applyResponseFilters(this.#plan.filters, head)
     if (this.#backend !== undefined && this.#backend.filters.length > 0)
       applyResponseFilters(this.#backend.filters, head)
+    if (this.#session?.setCookie !== undefined) addSessionCookie(head, this.#session.setCookie)
     this.#hasAnswered = true
     const upstream = this.#upstream
     this.#source = upstream
@@ -662,3 +669,8 @@ export class Exchange
 
 /** A head that is spent by one attempt; see `received` in http2-connection.ts. */
 const scratch = new Head()
+
+/** Says nothing of anybody, and is not to be guessed: who knows it could send requests to the same endpoint. */
+function newSessionId(): string {
+  return randomBytes(16).toString('base64url')
+}

@@ -2,6 +2,7 @@
  * All that one route says about a request, looked up once per request: built when a policy or profile arrives, from which
  * point nothing is decided twice.
  */
+import type { SessionAffinity } from '../policy/balance/session-affinity.ts'
 import type { Filter } from '../policy/filter.ts'
 import type { RetryPolicy, Timeouts } from '../policy/outbound-policy.ts'
 import type { ResponseClass } from '../policy/profile.ts'
@@ -34,8 +35,10 @@ export interface RoutePlan {
   readonly filters: readonly Filter[]
   /** Copies of every request, made of the first attempt. */
   readonly mirrors: readonly MirrorPlan[]
-  /** Draws the backend of one attempt; `undefined` when none is ready or there is none. */
-  readonly choose: () => BackendPlan | undefined
+  /** Draws the backend of one attempt by `random`; `undefined` when none is ready or there is none. */
+  readonly choose: (random: () => number) => BackendPlan | undefined
+  /** How sessions are told; the same for all its backends. */
+  readonly affinity: SessionAffinity | undefined
   /** All that may be drawn: the one to wait for when none is ready. */
   readonly backends: readonly BackendPlan[]
   readonly timeouts: Timeouts

@@ -4,6 +4,7 @@
  */
 
 import { DECAY_MS, SEED_RTT_MS } from '../policy/balance/peak-ewma.ts'
+import type { SessionAffinity } from '../policy/balance/session-affinity.ts'
 import { pickBackend } from '../policy/distribution.ts'
 import type { EndpointMeta } from '../policy/endpoint.ts'
 import type { Filter } from '../policy/filter.ts'
@@ -81,7 +82,7 @@ export class ProfileRouting implements Routing {
       weight,
       recorder: undefined,
     }))
-    const choose = chooser(backends, deps.random)
+    const choose = chooser(backends)
     const plan = (route: ProfileRoute | undefined): PlannedRoute => ({
       match: undefined,
       plan: {
@@ -92,6 +93,7 @@ export class ProfileRouting implements Routing {
         filters: [],
         mirrors: [],
         choose,
+        affinity: undefined,
         backends,
         timeouts: NO_TIMEOUTS,
         headTimeoutMs: route?.timeoutMs,
@@ -213,10 +215,11 @@ export class PolicyRouting implements Routing {
       choose:
         only !== undefined
           ? () => only
-          : () => {
-              const picked = pickBackend(distribution, deps.random, isReady)
+          : (random) => {
+              const picked = pickBackend(distribution, random, isReady)
               return picked && planOf.get(picked)
             },
+      affinity: affinityOf(listed),
       backends: [...planOf.values()],
       timeouts: rule.timeouts,
       headTimeoutMs: undefined,
@@ -228,6 +231,13 @@ export class PolicyRouting implements Routing {
       recorder,
     }
   }
+}
+
+/** Session affinity is said of the parent, so its backends agree. */
+function affinityOf(backends: readonly RouteBackend<Filter>[]): SessionAffinity | undefined {
+  for (const { target } of backends.map(({ backend }) => backend))
+    if (target.kind === 'balancer' && target.affinity !== undefined) return target.affinity
+  return undefined
 }
 
 /** Where nothing is known but an address: everything goes to that endpoint. */
@@ -259,10 +269,10 @@ export function forwardPolicy(endpoint: EndpointMeta): HttpPolicy & { readonly e
 }
 
 /** Draws by weight among the backends that have a ready endpoint; with one there is nothing to draw. */
-function chooser(backends: readonly BackendPlan[], random: () => number): () => BackendPlan | undefined {
+function chooser(backends: readonly BackendPlan[]): RoutePlan['choose'] {
   const [only] = backends
   if (backends.length === 1 && only !== undefined) return () => only
-  return () => {
+  return (random) => {
     const ready = backends.filter(({ backend, weight }) => weight > 0 && backend?.hasReady())
     let total = 0
     for (const { weight } of ready) total += weight

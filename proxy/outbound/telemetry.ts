@@ -161,7 +161,15 @@ export class OutboundMetrics implements OutboundTelemetry, RecorderFactory {
       set(families.gateOpen.child(labels), counters.gateOpen)
       set(families.gateShut.child(labels), counters.gateShut)
       this.#collectEjections(backend, labels)
+      this.#collectSessions(backend, labels)
     }
+  }
+
+  #collectSessions({ sessions }: Backend, labels: string): void {
+    if (sessions === undefined) return
+    const { sessionRequests } = this.#families
+    set(sessionRequests.child(join('outcome="home"', labels)), sessions.atHome)
+    set(sessionRequests.child(join('outcome="elsewhere"', labels)), sessions.elsewhere)
   }
 
   /** Series appear with the first ejection: most backends have no breaker. */

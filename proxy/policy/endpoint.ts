@@ -37,6 +37,8 @@ export interface EndpointMeta {
   readonly labels: ReadonlyMap<string, string>
   readonly http2: Http2ClientParams | undefined
   readonly zoneLocality: ZoneLocality
+  /** Its share of sessions where they stay at one endpoint; 1 is ordinary. Single requests are balanced by load alone. */
+  readonly weight: number
 }
 
 /** What the destination API knows an endpoint by. */
@@ -55,6 +57,7 @@ export function sameEndpoint(a: EndpointMeta, b: EndpointMeta): boolean {
     a.opaqueTransportPort === b.opaqueTransportPort &&
     a.authorityOverride === b.authorityOverride &&
     a.zoneLocality === b.zoneLocality &&
+    a.weight === b.weight &&
     sameLabels(a.labels, b.labels) &&
     JSON.stringify(a.http2) === JSON.stringify(b.http2)
   )
@@ -72,6 +75,7 @@ export function plainEndpoint(ip: string, port: number): EndpointMeta {
     labels: new Map(),
     http2: undefined,
     zoneLocality: 'unknown',
+    weight: 1,
   }
 }
 

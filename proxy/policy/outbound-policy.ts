@@ -4,6 +4,7 @@
  */
 import type { BackoffParams } from './backoff.ts'
 import type { PenaltyParams } from './balance/penalty.ts'
+import type { SessionAffinity } from './balance/session-affinity.ts'
 import type { EndpointMeta } from './endpoint.ts'
 import type { ConnectionFilter, Filter } from './filter.ts'
 import type { InvalidPolicy, Meta } from './meta.ts'
@@ -99,6 +100,8 @@ export type BackendTarget =
       readonly decayMs: number
       /** Failures count as slow answers; HTTP and gRPC only, opaque bytes have no status. */
       readonly penalty?: PenaltyParams | undefined
+      /** Requests of one session stay at one endpoint; HTTP and gRPC only. */
+      readonly affinity?: SessionAffinity | undefined
     }
   /** One fixed endpoint. */
   | { readonly kind: 'forward'; readonly endpoint: EndpointMeta }

@@ -82,6 +82,8 @@ export interface Families {
   readonly mirrored: Family<Counter>
   readonly ejections: Family<Counter>
   readonly ejectedEndpoints: Family<Gauge>
+  /** Requests of sessions, by where they went. */
+  readonly sessionRequests: Family<Counter>
   readonly detect: { readonly inbound: DetectFamilies; readonly outbound: DetectFamilies }
   readonly identity: {
     readonly expiration: Family<Gauge>
@@ -145,6 +147,10 @@ export function declareFamilies(registry: Registry): Families {
     },
     mirrored: registry.counter('weft_mirrored_requests', 'Copies of requests to other backends', 'owned'),
     ejections: registry.counter('weft_balancer_ejections', 'Endpoints that a circuit breaker took out or had to leave'),
+    sessionRequests: registry.counter(
+      'weft_balancer_session_requests',
+      'Requests of sessions that went to the endpoint of their session, or elsewhere because of its load or state',
+    ),
     ejectedEndpoints: registry.gauge('weft_balancer_ejected_endpoints', 'Endpoints that a circuit breaker keeps out'),
     detect: { inbound: detect(registry, 'inbound'), outbound: detect(registry, 'outbound') },
     identity: {

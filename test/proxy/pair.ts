@@ -233,6 +233,7 @@ export async function startPair(options: PairOptions): Promise<Pair> {
       queue: { capacity: 100, failFastTimeoutMs: options.failFastTimeoutMs ?? 3_000 },
       random: Math.random,
       minReadyEndpoints: failureAccrual?.minReadyEndpoints ?? 0,
+      affinity: target.kind === 'balancer' ? target.affinity : undefined,
       newEndpoint: (endpoint, pool) =>
         new Endpoint(
           endpoint,

@@ -129,6 +129,7 @@ function outboundListener(back: Transport, isHttp2: boolean): RequestListener {
       queue: { capacity: 100, failFastTimeoutMs: 3_000 },
       random: Math.random,
       minReadyEndpoints: 0,
+      affinity: undefined,
       newEndpoint: (meta, pool) =>
         new Endpoint(
           meta,

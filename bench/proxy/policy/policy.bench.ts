@@ -4,6 +4,8 @@ import { compileAnchoredPattern } from '../../../api/regex.ts'
 import { type Authorization, authorize, type Client, LOCALHOST } from '../../../proxy/policy/authorization.ts'
 import { P2cBalancer } from '../../../proxy/policy/balance/balancer.ts'
 import { EndpointLoad } from '../../../proxy/policy/balance/endpoint-load.ts'
+import { HashRing, hashOf } from '../../../proxy/policy/balance/hash-ring.ts'
+import { StickyBalancer } from '../../../proxy/policy/balance/sticky-balancer.ts'
 import { classify, NO_GRPC_STATUS } from '../../../proxy/policy/classify.ts'
 import { defaultMeta } from '../../../proxy/policy/meta.ts'
 import { ipOf, network } from '../../../proxy/policy/network.ts'
@@ -39,6 +41,34 @@ for (const [count, ready] of [
     load.start(nowMs)
     load.firstByte(1.5, nowMs)
   })
+}
+
+class BenchSticky extends BenchEndpoint {
+  readonly weight = 1
+  readonly name: string
+  constructor(at: number) {
+    super()
+    this.name = `10.${at >> 16}.${(at >> 8) & 255}.${at & 255}:8080`
+  }
+}
+
+for (const count of [3, 1_000]) {
+  const balancer = new P2cBalancer<BenchSticky>(Math.random)
+  const endpoints = Array.from({ length: count }, (_, at) => new BenchSticky(at))
+  balancer.setEndpoints(endpoints)
+  const sticky = new StickyBalancer(balancer, 1.25, { count: 0 })
+  let nowMs = 0
+  measure(`session: hash, pick, start and first byte, ${count} endpoints`, (round) => {
+    nowMs += 0.05
+    const { load } = sticky.pick(hashOf(`4f2a9c51-${round & 1023}`), undefined, nowMs)!
+    load.start(nowMs)
+    load.firstByte(1.5, nowMs)
+  })
+  const { size } = new HashRing(endpoints)
+  measure(
+    `session: a ring of ${count} endpoints, ${size} points, ${(size * 8) >> 10} KiB`,
+    () => new HashRing(endpoints),
+  )
 }
 
 const view: RequestView = {

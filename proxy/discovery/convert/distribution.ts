@@ -7,6 +7,7 @@ import type { Backend, BackendTarget, Distribution, RouteBackend } from '../../p
 import { endpointOf } from './endpoint.ts'
 import { metaOf } from './meta.ts'
 import { durationMs, Refused, required, requiredMs, within } from './refused.ts'
+import { sessionAffinityOf } from './session-affinity.ts'
 
 /** What the four generated distribution types have in common; `M` is their filter message. */
 export interface DistributionMessage<M> {
@@ -100,10 +101,11 @@ function targetOf({ kind }: BackendMessage): BackendTarget {
     case 'forward':
       return { kind: 'forward', endpoint: endpointOf(kind.value, {}) }
     case 'balancer': {
-      const { discovery, load } = kind.value
+      const { discovery, load, sessionAffinity } = kind.value
       const { kind: source } = required(discovery, 'discovery')
       if (source.case === undefined) throw new Refused('discovery is of a kind this version does not know')
-      return { kind: 'balancer', path: destinationPath(source.value.path), ...loadOf(load) }
+      const affinity = sessionAffinity && { affinity: sessionAffinityOf(sessionAffinity) }
+      return { kind: 'balancer', path: destinationPath(source.value.path), ...loadOf(load), ...affinity }
     }
     case undefined:
       return { kind: 'none' }

@@ -54,6 +54,7 @@ test('a meshed pod', async (t) => {
     opaqueTransportPort: 4143,
     authorityOverride: undefined,
     zoneLocality: 'local',
+    weight: 1,
   })
   t.same(endpoint.http2, { isAdaptive: false, keepAlive: { intervalMs: 10_000, timeoutMs: 3_000, whileIdle: true } })
   t.equal(endpointKey(endpoint), '10.0.0.1:8080')
@@ -108,6 +109,9 @@ test('parts of an endpoint', async (t) => {
       is: { authorityOverride: 'web.ns.svc.remote.local:80' },
     },
     { name: 'remote zone', endpoint: { metricLabels: { zone_locality: 'remote' } }, is: { zoneLocality: 'remote' } },
+    { name: 'no weight', endpoint: { weight: 0 }, is: { weight: 1 } },
+    { name: 'half a weight', endpoint: { weight: 5_000 }, is: { weight: 0.5 } },
+    { name: 'an absurd weight', endpoint: { weight: 4_000_000_000 }, is: { weight: 100 } },
     { name: 'any other zone', endpoint: { metricLabels: { zone_locality: 'x' } }, is: { zoneLocality: 'unknown' } },
     {
       name: 'fixed windows',
@@ -205,6 +209,7 @@ test('sameEndpoint', async (t) => {
     { tlsIdentity: dns(web), metricLabels: { a: '1', b: '' }, http2: {} },
     { tlsIdentity: dns(`x${web}`), metricLabels: { a: '1' }, http2: {} },
     { metricLabels: { a: '1' }, http2: {} },
+    { tlsIdentity: dns(web), metricLabels: { a: '1' }, http2: {}, weight: 5_000 },
     { tlsIdentity: dns(web), metricLabels: { a: '1' } },
     { tlsIdentity: dns(web), metricLabels: { a: '1' }, http2: { internals: { maxFrameSize: 1 } } },
   ]

@@ -82,8 +82,17 @@ export function endpointOf(message: WeightedAddr, setLabels: Labels): EndpointMe
       labels,
       http2: message.http2 && http2Of(message.http2),
       zoneLocality: localityOf(labels.get('zone_locality')),
+      weight: weightOf(message.weight),
     }
   })
+}
+
+/** What controllers send for an ordinary endpoint; zero is a controller that says nothing. */
+const ORDINARY_WEIGHT = 10_000
+const MAX_WEIGHT = 100
+
+function weightOf(weight: number): number {
+  return weight === 0 ? 1 : Math.min(weight / ORDINARY_WEIGHT, MAX_WEIGHT)
 }
 
 /** A label map sorted by name; `own` wins over `set`. */

@@ -350,6 +350,58 @@ test('distributions and backends', async (t) => {
   })
 })
 
+test('session affinity', async (t) => {
+  const targetOf = (sessionAffinity: Init) => {
+    const kind = { case: 'balancer', value: { discovery, load: peakEwma, sessionAffinity } }
+    const backends = { kind: { case: 'firstAvailable', value: { backends: [{ backend: { ...backend, kind } }] } } }
+    return ruleOf(http1([route({ rules: [rule({ backends })] })])).distribution
+  }
+  const cases: { name: string; message: Init; is: object }[] = [
+    {
+      name: 'a header',
+      message: { key: { case: 'header', value: 'X-User' } },
+      is: { key: { kind: 'header', name: 'x-user' }, maxLoad: 1.25 },
+    },
+    {
+      name: 'a cookie of the browser session',
+      message: { key: { case: 'cookie', value: { name: 'sid' } }, maxLoad: 2 },
+      is: { key: { kind: 'cookie', name: 'sid', path: '/', ttlMs: undefined }, maxLoad: 2 },
+    },
+    {
+      name: 'a cookie with all there is',
+      message: { key: { case: 'cookie', value: { name: 'sid', path: '/shop', ttl: ms(3_600_000) } } },
+      is: { key: { kind: 'cookie', name: 'sid', path: '/shop', ttlMs: 3_600_000 }, maxLoad: 1.25 },
+    },
+  ]
+  for (const { name, message, is } of cases)
+    t.match(targetOf(message), { backends: [{ backend: { target: { affinity: is } } }] }, name)
+  const refused: { name: string; message: Init; reason: RegExp }[] = [
+    { name: 'no key', message: {}, reason: /key that this version does not know/ },
+    { name: 'no header name', message: { key: { case: 'header', value: 'x y' } }, reason: /not a header name/ },
+    {
+      name: 'no cookie name',
+      message: { key: { case: 'cookie', value: { name: 'a=b' } } },
+      reason: /name of a cookie/,
+    },
+    {
+      name: 'a path that would add attributes',
+      message: { key: { case: 'cookie', value: { name: 'a', path: '/; Domain=x' } } },
+      reason: /path of a cookie/,
+    },
+    {
+      name: 'less than the mean',
+      message: { key: { case: 'header', value: 'x' }, maxLoad: 0.5 },
+      reason: /the load 0.5/,
+    },
+    {
+      name: 'no number',
+      message: { key: { case: 'header', value: 'x' }, maxLoad: Number.NaN },
+      reason: /the load NaN/,
+    },
+  ]
+  for (const { name, message, reason } of refused) t.throws(() => targetOf(message), reason, name)
+})
+
 test('timeouts, retries, failure accrual', async (t) => {
   const withRule = (parts: Init) => ruleOf(http1([route({ rules: [rule(parts)] })]))
   t.same(withRule({}).timeouts, { requestMs: undefined, responseMs: undefined, idleMs: undefined })

@@ -51,6 +51,16 @@ export class P2cBalancer<E extends BalancedEndpoint> {
     return count
   }
 
+  /** About how many are ready: what was last seen of each, after looking at a few of them again. */
+  estimateReady(): number {
+    if (this.#ready < this.#endpoints.length) this.#probe()
+    if (this.#ready > 0) {
+      const at = (this.#random() * this.#ready) | 0
+      if (!this.#endpoints[at]!.isReady()) this.#demote(at)
+    }
+    return this.#ready
+  }
+
   /** Whether `pick` would find one; does not draw. */
   hasReady(): boolean {
     while (this.#ready > 0) {
