@@ -1,6 +1,8 @@
 /** Servers: which one decides over a port, and what it says by itself. */
 import { test } from 'tap'
+import { inboundMessage } from './api/inbound-message.ts'
 import { EVERYTHING, lookUp } from './inbound-testing.ts'
+import type { Origin } from './model/route.ts'
 
 /** A Server of the namespace shop; `created` is its age. */
 const server = (name: string, spec: string, created = '2026-01-01T00:00:00Z') => `---
@@ -139,6 +141,15 @@ test('what a Server says by itself', async (t) => {
   ]
   for (const { name, spec, protocol, allows = [], routes = [EVERYTHING] } of cases)
     t.same(lookUp(at(spec)), { server: WEB, protocol, allows, routes, problems: [] }, name)
+})
+
+test('the generation of a Server goes with its name', async (t) => {
+  const resource = { group: 'policy.linkerd.io', kind: 'server', namespace: '', name: 'web', generation: 4 }
+  const policy = { protocol: { kind: 'opaque' }, authorizations: [] } as const
+  const labelsOf = (origin: Origin) => inboundMessage({ ...policy, server: origin }).labels
+  const labels = { group: 'policy.linkerd.io', kind: 'server', name: 'web', weft_generation: '4' }
+  t.same(labelsOf({ kind: 'resource', resource }), labels)
+  t.same(labelsOf({ kind: 'default', name: 'deny' }), { group: '', kind: 'default', name: 'deny' })
 })
 
 test('annotations of the pod do not count where a Server decides', async (t) => {

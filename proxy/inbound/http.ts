@@ -3,20 +3,16 @@ import { drained, type ProxyError, respondError } from '../http/error-response.t
 import { dropHopByHop } from '../http/hop-by-hop.ts'
 import type { RequestHandler, RequestListener, ServerStream } from '../http/stream.ts'
 import type { HttpClients } from '../io/http-clients.ts'
-import { type Authorization, authorize, type Client } from '../policy/authorization.ts'
+import type { Authorization, Client } from '../policy/authorization.ts'
 import { isGrpcContentType } from '../policy/classify.ts'
-import { applyRequestFilters } from '../policy/filters.ts'
 import { type InboundRoute, type InboundServer, isProbe } from '../policy/inbound-policy.ts'
-import { describeMeta } from '../policy/meta.ts'
 import type { RateExceeded, RateLimit } from '../policy/rate-limit.ts'
-import { HeadView, requestUrl } from '../policy/request-view.ts'
-import type { RouteHit, RouteTable } from '../policy/route.ts'
-import { findHttpRule } from '../policy/route-match.ts'
 import type { InboundRouteMetrics } from '../telemetry/inbound-route-metrics.ts'
 import type { RequestMetrics } from '../telemetry/request-metrics.ts'
 import { type Head, Version } from '../wire/head.ts'
 import { token } from '../wire/tokens.ts'
 import type { AccessLog } from './access-log.ts'
+import { decideInbound } from './decision.ts'
 import { errors } from './errors.ts'
 import { InboundExchange, type InboundExchangeContext } from './exchange.ts'
 import type { PortPolicy } from './port-policies.ts'
@@ -80,46 +76,22 @@ export class InboundHttp {
     // Before anything is decided or added: no field that Connection names takes part, or takes away what we say.
     dropHopByHop(head, head.isUpgrade)
     const isGrpc = head.version === Version.http2 && isGrpcContentType(head.get(CONTENT_TYPE))
-    const hit = findRoute(server, head)
-    if (hit === undefined) {
-      recorders.notFound(server)
-      return this.#refuse(stream, isGrpc, server, errors.noRoute(describeMeta(server.meta)))
-    }
-    const authorization = authorize(hit.route.authorizations, client)
-    if (authorization === undefined) {
-      recorders.denied(server, hit.route)
-      return this.#refuse(stream, isGrpc, server, errors.unauthorized(describeMeta(hit.route.meta)))
-    }
-    recorders.allowed(server, hit.route, authorization)
-
-    const { filters } = hit.rule
-    if (filters.length > 0) {
-      const verdict = applyRequestFilters(filters, head, hit.match, () => requestUrl(head), random)
-      switch (verdict?.kind) {
-        case undefined:
-          break
-        case 'redirect':
-          return this.#refuse(stream, isGrpc, server, errors.redirect(verdict.status), [['location', verdict.location]])
-        case 'httpFailure':
-          return this.#refuse(stream, isGrpc, server, errors.injected(verdict.status, verdict.message))
-        case 'grpcFailure':
-          return this.#refuse(stream, isGrpc, server, {
-            status: 200,
-            grpcCode: verdict.code,
-            message: verdict.message,
-            closesConnection: false,
-          })
-        case 'error':
-          return this.#refuse(
-            stream,
-            isGrpc,
-            server,
-            errors.unsupported(`${describeMeta(hit.route.meta)}: ${verdict.message}`),
-          )
-      }
+    const decision = decideInbound(server, client, head, random)
+    switch (decision.kind) {
+      case 'noRoute':
+        recorders.notFound(server)
+        return this.#refuse(stream, isGrpc, server, decision.error)
+      case 'denied':
+        recorders.denied(server, decision.hit.route)
+        return this.#refuse(stream, isGrpc, server, decision.error)
+      case 'answer':
+        recorders.allowed(server, decision.hit.route, decision.authorization)
+        return this.#refuse(stream, isGrpc, server, decision.error, decision.fields)
+      case 'forward':
+        recorders.allowed(server, decision.hit.route, decision.authorization)
     }
 
-    if (limiter !== undefined && !isProbe(authorization)) {
+    if (limiter !== undefined && !isProbe(decision.authorization)) {
       const exceeded = limiter.tryPass(this.#identity, nowMs())
       if (exceeded !== undefined) {
         recorders.rateLimited(server, limiter.limit, exceeded.scope)
@@ -137,7 +109,7 @@ export class InboundHttp {
     if (this.#clientId === undefined) head.drop(CLIENT_ID)
     else head.set(CLIENT_ID, this.#clientId)
 
-    const context = this.#contextOf(server, hit.route, authorization)
+    const context = this.#contextOf(server, decision.hit.route, decision.authorization)
     const exchange = new InboundExchange(context, head, endStream, stream, isGrpc, onCounted)
     stream.handler = exchange
     exchange.start(head)
@@ -182,24 +154,5 @@ export class InboundHttp {
       },
     }
     return this.#lastContext
-  }
-}
-
-function findRoute(server: InboundServer, head: Head): RouteHit<InboundRoute> | undefined {
-  const table = tableOf(server)
-  if (table === undefined) return undefined
-  return table.always ?? findHttpRule(table, new HeadView(head))
-}
-
-function tableOf({ protocol }: InboundServer): RouteTable<InboundRoute> | undefined {
-  switch (protocol.kind) {
-    case 'detect':
-    case 'http1':
-    case 'http2':
-    case 'grpc':
-      return protocol.table
-    case 'opaque':
-    case 'tls':
-      return undefined
   }
 }

@@ -16,9 +16,7 @@ import type { ConnectError } from '../io/connector.ts'
 import type { Carriage, StreamWaiter } from '../io/http-clients.ts'
 import { addSessionCookie, type Session, sessionOf } from '../policy/balance/session-affinity.ts'
 import { isGrpcContentType, NO_GRPC_STATUS } from '../policy/classify.ts'
-import type { Filter } from '../policy/filter.ts'
-import { applyRequestFilters, applyResponseFilters } from '../policy/filters.ts'
-import { requestUrl } from '../policy/request-view.ts'
+import { applyResponseFilters } from '../policy/filters.ts'
 import { ERROR_NAMES, ErrorCode } from '../wire/connection-error.ts'
 import { Head, Version } from '../wire/head.ts'
 import { token } from '../wire/tokens.ts'
@@ -26,6 +24,7 @@ import { Attempt } from './attempt.ts'
 import type { Backend, BackendWaiter } from './backend.ts'
 import { carriageOf, carriageTo, isUpgrade } from './carriage.ts'
 import type { OutboundContext } from './context.ts'
+import { type Copier, decideAttempt, isAnswer } from './decision.ts'
 import type { Endpoint } from './endpoint.ts'
 import { errors } from './errors.ts'
 import { ExchangeTimers, isTimed, type TimerOwner } from './exchange-timers.ts'
@@ -52,7 +51,7 @@ const PROXY_CONNECTION = token('l5d-proxy-connection')
 const MAX_WAITING_BYTES = 1_048_576
 
 export class Exchange
-  implements RequestHandler, ResponseHandler, BackendWaiter, StreamWaiter, MovableStream, TimerOwner
+  implements Copier, RequestHandler, ResponseHandler, BackendWaiter, StreamWaiter, MovableStream, TimerOwner
 {
   readonly #context: OutboundContext
   readonly #downstream: ServerStream
@@ -135,74 +134,20 @@ export class Exchange
   /** One attempt: choose a backend and an endpoint, then send. `head` is spent. */
   #attempt(head: Head, nowMs: number): void {
     const session = this.#session
-    const backend = this.#plan.choose(session === undefined ? this.#context.random : () => session.point)
-    if (backend === undefined) return this.#waitForBackend()
-    this.#backend = backend
-    const answered = this.#applyFilters(head, backend)
-    if (answered) return
-    if (backend.backend === undefined) return this.#fail(errors.invalidBackend(this.#plan.name))
-    const endpoint = backend.backend.pick(nowMs, session, this.#current.failedAt)
-    if (endpoint === undefined) return this.#wait(backend)
+    const drawn = this.#plan.choose(session === undefined ? this.#context.random : () => session.point)
+    const copier = this.#isMirrored ? undefined : this
+    this.#isMirrored = true
+    const decision = decideAttempt(this.#route, drawn, head, this.#context.random, copier)
+    if (isAnswer(decision))
+      return decision.isMeant ? this.#answer(decision.error, decision.fields) : this.#fail(decision.error)
+    this.#backend = decision
+    const endpoint = decision.backend.pick(nowMs, session, this.#current.failedAt)
+    if (endpoint === undefined) return this.#wait(decision.backend)
     this.#sendTo(endpoint, head, nowMs)
   }
 
-  #applyFilters(head: Head, backend: BackendPlan): boolean {
-    const { filters, mirrors } = this.#plan
-    if (filters.length === 0 && backend.filters.length === 0) return false
-    const isFirst = !this.#isMirrored
-    this.#isMirrored = true
-    if (this.#isAnsweredBy(filters, head)) return true
-    if (isFirst && mirrors.length > 0) this.#mirror(mirrors, head)
-    if (this.#isAnsweredBy(backend.filters, head)) return true
-    if (isFirst && backend.mirrors.length > 0) this.#mirror(backend.mirrors, head)
-    return false
-  }
-
-  #isAnsweredBy(filters: readonly Filter[], head: Head): boolean {
-    const verdict = applyRequestFilters(filters, head, this.#route.match, () => requestUrl(head), this.#context.random)
-    if (verdict === undefined) return false
-    switch (verdict.kind) {
-      case 'redirect':
-        this.#answer(errors.redirect(verdict.status), [['location', verdict.location]])
-        break
-      case 'httpFailure':
-        this.#answer(errors.injectedHttp(verdict.status, verdict.message))
-        break
-      case 'grpcFailure':
-        this.#answer(errors.injectedGrpc(verdict.code, verdict.message))
-        break
-      case 'error':
-        this.#fail(errors.invalidPolicy(`${this.#plan.name}: ${verdict.message}`))
-        break
-    }
-    return true
-  }
-
-  #mirror(mirrors: readonly MirrorPlan[], head: Head): void {
-    // Nobody but the client's own peer can be the end of its tunnel.
-    if (this.#isUpgrade || head.isExtendedConnect) return
-    const { random, mirrors: load, nowMs } = this.#context
-    const request = { isGrpc: this.#isGrpc, carriage: this.#carriage, record: this.#record! }
-    for (const plan of mirrors) {
-      if (plan.ratio < 1 && random() >= plan.ratio) continue
-      const copy = startMirror(plan, head, request, load, nowMs)
-      if (copy === undefined) continue
-      this.#copies ??= []
-      this.#copies.push(copy)
-    }
-  }
-
-  /** No backend is ready: wait at the first one that exists. */
-  #waitForBackend(): void {
-    const backend = this.#plan.backends.find((candidate) => candidate.backend !== undefined)
-    if (backend === undefined) return this.#fail(errors.noBackend(this.#plan.name))
-    this.#wait(backend)
-  }
-
-  #wait(backend: BackendPlan): void {
-    this.#backend = backend
-    if (!backend.backend!.wait(this))
-      this.#fail(errors.loadShed(this.#context.parentName, this.#plan.name, backend.backend!.reason()))
+  #wait(backend: Backend): void {
+    if (!backend.wait(this)) this.#fail(errors.loadShed(this.#context.parentName, this.#plan.name, backend.reason()))
   }
 
   #sendTo(endpoint: Endpoint, head: Head, nowMs: number): void {
@@ -254,6 +199,22 @@ export class Exchange
   #armAttempt(hasHead: boolean): void {
     if (this.#timers === undefined || !(this.#isRequestEnded || hasHead)) return
     this.#timers.armAttempt(hasHead, isLastAttempt(this.#plan, this.#attempts))
+  }
+
+  // ── Copier ──
+
+  onMirrors(mirrors: readonly MirrorPlan[], head: Head): void {
+    // Nobody but the client's own peer can be the end of its tunnel.
+    if (this.#isUpgrade || head.isExtendedConnect) return
+    const { random, mirrors: load, nowMs } = this.#context
+    const request = { isGrpc: this.#isGrpc, carriage: this.#carriage, record: this.#record! }
+    for (const plan of mirrors) {
+      if (plan.ratio < 1 && random() >= plan.ratio) continue
+      const copy = startMirror(plan, head, request, load, nowMs)
+      if (copy === undefined) continue
+      this.#copies ??= []
+      this.#copies.push(copy)
+    }
   }
 
   // ── BackendWaiter, StreamWaiter ──

@@ -4,6 +4,7 @@
  */
 import type { SessionAffinity } from '../policy/balance/session-affinity.ts'
 import type { Filter } from '../policy/filter.ts'
+import type { Meta } from '../policy/meta.ts'
 import type { RetryPolicy, Timeouts } from '../policy/outbound-policy.ts'
 import type { ResponseClass } from '../policy/profile.ts'
 import type { RetryBudget } from '../policy/retry-budget.ts'
@@ -20,6 +21,7 @@ export type RetryPlan =
 
 /** The backend of one attempt and what is done to requests that go there. */
 export interface BackendPlan {
+  readonly meta: Meta
   /** `undefined`: named by the policy but not resolvable. */
   readonly backend: Backend | undefined
   readonly filters: readonly Filter[]
@@ -32,9 +34,14 @@ export interface BackendPlan {
 export interface RoutePlan {
   /** For error messages: `HTTPRoute web.emojivoto`, `default http`. */
   readonly name: string
+  /** The route, and which of its rules. */
+  readonly meta: Meta
+  readonly rule: number
   readonly filters: readonly Filter[]
   /** Copies of every request, made of the first attempt. */
   readonly mirrors: readonly MirrorPlan[]
+  /** How `choose` draws: by order or by weight. */
+  readonly distribution: 'firstAvailable' | 'randomAvailable'
   /** Draws the backend of one attempt by `random`; `undefined` when none is ready or there is none. */
   readonly choose: (random: () => number) => BackendPlan | undefined
   /** How sessions are told; the same for all its backends. */
@@ -53,6 +60,11 @@ export interface RoutePlan {
   /** The policy lets `l5d-…` request headers override timeouts and retries. */
   readonly allowsOverrides: boolean
   readonly recorder: RouteRecorder
+}
+
+/** Whether an attempt may go there now. What cannot be resolved is "ready" to fail: its filter (or a 502) answers for it. */
+export function isAvailable({ backend, filters }: BackendPlan): boolean {
+  return backend === undefined || filters.length > 0 || backend.hasReady()
 }
 
 /** A plan and the match it was found by, which redirects with `prefix` need. */

@@ -22,12 +22,13 @@ import { findProfileRoute } from '../policy/profile-match.ts'
 import { HeadView } from '../policy/request-view.ts'
 import { RetryBudget } from '../policy/retry-budget.ts'
 import type { RouteHit } from '../policy/route.ts'
+import { findingsOf, findingsOfProfile, type RouteFindings } from '../policy/route-findings.ts'
 import { findHttpRule } from '../policy/route-match.ts'
 import type { Head } from '../wire/head.ts'
 import type { Backend } from './backend.ts'
-import type { BackendCache, BalancedTarget } from './backend-cache.ts'
+import type { BalancedTarget } from './backend-cache.ts'
 import type { MirrorPlan, MirrorResult } from './mirror.ts'
-import type { BackendPlan, PlannedRoute, RetryPlan, RoutePlan } from './route-plan.ts'
+import { type BackendPlan, isAvailable, type PlannedRoute, type RetryPlan, type RoutePlan } from './route-plan.ts'
 import type { BackendRecorder, RouteRecorder } from './route-recorder.ts'
 
 /** Content kept for a retry on a service profile's route. */
@@ -45,8 +46,14 @@ export interface RecorderFactory {
   mirror(parent: Meta, route: Meta, backend: Meta): (result: MirrorResult) => void
 }
 
+/** Where routings get their backends; each is released as often as it was acquired. */
+export interface BackendSource {
+  acquire(target: BalancedTarget): Backend
+  release(target: BalancedTarget): void
+}
+
 export interface RoutingDeps {
-  readonly cache: BackendCache
+  readonly cache: BackendSource
   readonly recorders: RecorderFactory
   readonly random: () => number
   readonly nowMs: () => number
@@ -55,6 +62,8 @@ export interface RoutingDeps {
 export interface Routing {
   /** `undefined`: no route matches. */
   find(head: Head): PlannedRoute | undefined
+  /** Every route that was looked at, and why it is not the one. */
+  findings(head: Head): RouteFindings
   /** An endpoint of its backends takes extended CONNECT (RFC 8441). */
   takesConnect(): boolean
   /** Lets go of the backends. */
@@ -76,6 +85,7 @@ export class ProfileRouting implements Routing {
     const budget = profile.budget === undefined ? undefined : new RetryBudget(profile.budget, deps.nowMs())
     const targets = profile.overrides.length > 0 ? profile.overrides : [{ authority: logical, weight: 1 }]
     const backends: BackendPlan[] = targets.map(({ authority, weight }) => ({
+      meta: defaultMeta(authority),
       backend: this.#held.acquire({ kind: 'balancer', path: authority, seedRttMs: SEED_RTT_MS, decayMs: DECAY_MS }),
       filters: [],
       mirrors: [],
@@ -90,6 +100,9 @@ export class ProfileRouting implements Routing {
           route === undefined || route.name === ''
             ? `profile ${profile.name}`
             : `profile ${profile.name} ${route.name}`,
+        meta: profileMeta(profile),
+        rule: route === undefined ? NO_RULE : profile.routes.indexOf(route),
+        distribution: 'randomAvailable',
         filters: [],
         mirrors: [],
         choose,
@@ -117,6 +130,10 @@ export class ProfileRouting implements Routing {
     const view = new HeadView(head)
     const route = findProfileRoute(this.#profile, view.method, view.path)
     return route === undefined ? this.#default : this.#byRoute.get(route)!
+  }
+
+  findings(head: Head): RouteFindings {
+    return findingsOfProfile(this.#profile, profileMeta(this.#profile), new HeadView(head))
   }
 
   takesConnect(): boolean {
@@ -158,6 +175,10 @@ export class PolicyRouting implements Routing {
     return hit === undefined ? undefined : this.#byHit.get(hit)
   }
 
+  findings(head: Head): RouteFindings {
+    return findingsOf(this.#policy.table, new HeadView(head))
+  }
+
   takesConnect(): boolean {
     return this.#held.takesConnect()
   }
@@ -186,6 +207,7 @@ export class PolicyRouting implements Routing {
       listed.map((entry, at) => [
         entry,
         {
+          meta: entry.backend.meta,
           backend:
             entry.backend.target.kind === 'none'
               ? undefined
@@ -197,11 +219,7 @@ export class PolicyRouting implements Routing {
         },
       ]),
     )
-    const isReady = (entry: RouteBackend<Filter>): boolean => {
-      const { backend, filters } = planOf.get(entry)!
-      // What cannot be resolved is "ready" to fail: its filter (or a 502) answers for it.
-      return backend === undefined || filters.length > 0 || backend.hasReady()
-    }
+    const isReady = (entry: RouteBackend<Filter>): boolean => isAvailable(planOf.get(entry)!)
     const only = listed.length === 1 ? planOf.get(listed[0]!) : undefined
     const retry: RetryPlan | undefined = rule.retry && {
       kind: 'policy',
@@ -210,6 +228,9 @@ export class PolicyRouting implements Routing {
     }
     return {
       name: describeMeta(route.meta),
+      meta: route.meta,
+      rule: route.rules.indexOf(rule),
+      distribution: distribution.kind === 'randomAvailable' ? 'randomAvailable' : 'firstAvailable',
       filters: rule.filters,
       mirrors: mirrors(rule.filters),
       choose:
@@ -238,6 +259,13 @@ function affinityOf(backends: readonly RouteBackend<Filter>[]): SessionAffinity 
   for (const { target } of backends.map(({ backend }) => backend))
     if (target.kind === 'balancer' && target.affinity !== undefined) return target.affinity
   return undefined
+}
+
+/** The rule of a request that no route of its profile is about. */
+const NO_RULE = -1
+
+function profileMeta({ name }: Profile): Meta {
+  return { group: 'linkerd.io', kind: 'ServiceProfile', namespace: '', name, section: '', port: 0 }
 }
 
 /** Where nothing is known but an address: everything goes to that endpoint. */
@@ -273,7 +301,7 @@ function chooser(backends: readonly BackendPlan[]): RoutePlan['choose'] {
   const [only] = backends
   if (backends.length === 1 && only !== undefined) return () => only
   return (random) => {
-    const ready = backends.filter(({ backend, weight }) => weight > 0 && backend?.hasReady())
+    const ready = backends.filter((plan) => plan.weight > 0 && isAvailable(plan))
     let total = 0
     for (const { weight } of ready) total += weight
     let point = random() * total
@@ -287,11 +315,11 @@ function chooser(backends: readonly BackendPlan[]): RoutePlan['choose'] {
 
 /** The backends a routing keeps alive. */
 class Held {
-  readonly #cache: BackendCache
+  readonly #cache: BackendSource
   readonly #targets: BalancedTarget[] = []
   readonly #backends: Backend[] = []
 
-  constructor(cache: BackendCache) {
+  constructor(cache: BackendSource) {
     this.#cache = cache
   }
 

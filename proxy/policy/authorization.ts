@@ -38,11 +38,15 @@ export interface Authorization {
 export function authorize(authorizations: readonly Authorization[], client: Client): Authorization | undefined {
   for (let at = 0; at < authorizations.length; at++) {
     const authorization = authorizations[at]!
-    if (isAuthenticated(authorization.authentication, client.tls) && isInNetworks(authorization.networks, client.ip)) {
-      return authorization
-    }
+    if (denialOf(authorization, client) === undefined) return authorization
   }
   return undefined
+}
+
+/** What keeps an authorization from permitting the client; `undefined` when it does. */
+export function denialOf(authorization: Authorization, client: Client): 'identity' | 'network' | undefined {
+  if (!isAuthenticated(authorization.authentication, client.tls)) return 'identity'
+  return isInNetworks(authorization.networks, client.ip) ? undefined : 'network'
 }
 
 // No default branch: with a declared return type, a new kind fails to compile wherever it is decided.

@@ -1,5 +1,5 @@
 import { test } from 'tap'
-import { pickBackend } from './distribution.ts'
+import { pickBackend, sharesOf } from './distribution.ts'
 import { defaultMeta } from './meta.ts'
 import type { Distribution, RouteBackend, TlsRoute } from './outbound-policy.ts'
 import { findTlsRoute } from './tls-route-match.ts'
@@ -44,6 +44,34 @@ test('pickBackend', async (t) => {
     { name: 'no random backend is ready', distribution: weighted(a, b), unready: ['a', 'b'], is: { none: 1_000 } },
   ]
   for (const { name, distribution, unready, is } of cases) t.same(shares(distribution, unready), is, name)
+})
+
+test('sharesOf says what pickBackend does', async (t) => {
+  const [a, b, c, z] = [backend('a', 500), backend('b', 300), backend('c', 200), backend('z', 0)]
+  const cases = [
+    { distribution: weighted(a, b, c, z), unready: [] },
+    { distribution: weighted(a, b, c, z), unready: ['a', 'b', 'c'] },
+    { distribution: { kind: 'firstAvailable', backends: [a, b, c] } as const, unready: [] },
+    { distribution: { kind: 'firstAvailable', backends: [a, b, c] } as const, unready: ['a'] },
+    { distribution: { kind: 'firstAvailable', backends: [a] } as const, unready: ['a'] },
+  ]
+  for (const { distribution, unready } of cases) {
+    if (distribution.kind === 'empty') continue
+    const names = distribution.backends.map(({ backend: { meta } }) => meta.name)
+    const ready = distribution.backends.map(({ weight }, at) => ({ weight, isReady: !unready.includes(names[at]!) }))
+    const picks = shares(distribution, unready)
+    const told = sharesOf(distribution.kind, ready).map((share) => share * 1_000)
+    t.same(
+      told,
+      names.map((name) => picks[name] ?? 0),
+      `${distribution.kind} without ${unready}`,
+    )
+  }
+  const halves = sharesOf(
+    'randomAvailable',
+    [a, b, c].map(({ weight }, at) => ({ weight, isReady: at > 0 })),
+  )
+  t.same(halves, [0, 0.6, 0.4], 'what one leaves is shared by weight')
 })
 
 test('the share of an unready backend goes to the others by their weights', async (t) => {

@@ -52,3 +52,20 @@ function pickReady<F>(
   for (const { weight } of ready) totalWeight += weight
   return draw(ready, random() * totalWeight)
 }
+
+/**
+ * The share of attempts that each backend gets from `pickBackend`, and from every other draw by weight among what is ready;
+ * all zero when there is nothing to draw.
+ */
+export function sharesOf(
+  kind: 'firstAvailable' | 'randomAvailable',
+  backends: readonly { readonly weight: number; readonly isReady: boolean }[],
+): readonly number[] {
+  if (kind === 'firstAvailable') {
+    const first = backends.findIndex(({ isReady }) => isReady)
+    return backends.map((_, at) => (at === first ? 1 : 0))
+  }
+  let total = 0
+  for (const { weight, isReady } of backends) if (isReady) total += weight
+  return backends.map(({ weight, isReady }) => (isReady && total > 0 ? weight / total : 0))
+}

@@ -13,6 +13,8 @@ export interface Meta {
   readonly section: string
   /** 0 without one. */
   readonly port: number
+  /** Which state of the resource this is; absent where the control plane does not say. */
+  readonly generation?: number
 }
 
 /** The meta of something no resource describes. */

@@ -22,7 +22,8 @@ export function needsRequest({ routes }: Profile): boolean {
   return routes.length > 0
 }
 
-function holds(condition: RequestCondition, method: string, path: string): boolean {
+/** Whether a request meets the condition of a route. */
+export function holds(condition: RequestCondition, method: string, path: string): boolean {
   switch (condition.kind) {
     case 'all': {
       const { of } = condition

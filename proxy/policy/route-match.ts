@@ -34,6 +34,8 @@ let rank0 = 0
 let rank1 = 0
 let rank2 = 0
 let rank3 = 0
+/** The header or query parameter at which the match failed. */
+let failedAt = 0
 
 /** `undefined` when no route matches: 404. */
 export function findHttpRule<T extends Route>(table: RouteTable<T>, request: RequestView): RouteHit<T> | undefined {
@@ -55,7 +57,7 @@ export function findHttpRule<T extends Route>(table: RouteTable<T>, request: Req
       const hit = hits[h]!
       const { match } = hit
       if (match?.kind === 'http' && match.query.length > 0) query ??= new URLSearchParams(request.query)
-      if (!matches(match, request, query)) continue
+      if (mismatchOf(match, request, query) !== Mismatch.none) continue
       const isBetter =
         rank0 !== best0
           ? rank0 > best0
@@ -100,11 +102,13 @@ export function hostOf(authority: string | undefined): string {
   return (host.endsWith('.') ? host.slice(0, -1) : host).toLowerCase()
 }
 
-const NO_HOST = -1
+/** No host of a route is the request's. */
+export const NO_HOST = -1
 /** Longer than any host, so that exact beats every suffix. */
 const EXACT_HOST = 1 << 20
 
-function rankHost(hosts: readonly HostMatch[], host: string): number {
+/** How specific the host is by which a route takes requests for `host`; `NO_HOST` when it does not. */
+export function rankHost(hosts: readonly HostMatch[], host: string): number {
   if (hosts.length === 0) return 0
   let rank = NO_HOST
   for (let at = 0; at < hosts.length; at++) {
@@ -118,27 +122,45 @@ function rankHost(hosts: readonly HostMatch[], host: string): number {
   return rank
 }
 
-/** Whether `match` holds; its ranks are then in the scratch variables. */
-function matches(match: RouteMatch | undefined, request: RequestView, query: URLSearchParams | undefined): boolean {
+/** The first condition of a match that a request does not meet. */
+export const Mismatch = { none: 0, method: 1, path: 2, rpc: 3, header: 4, query: 5 } as const
+export type Mismatch = (typeof Mismatch)[keyof typeof Mismatch]
+
+/**
+ * Why `match` does not hold; `Mismatch.none` when it does, and then its ranks are in the scratch variables. Of headers and
+ * query parameters `mismatchAt()` is the one.
+ */
+export function mismatchOf(
+  match: RouteMatch | undefined,
+  request: RequestView,
+  query: URLSearchParams | undefined,
+): Mismatch {
   rank0 = rank1 = rank2 = rank3 = 0
-  if (match === undefined) return true
+  if (match === undefined) return Mismatch.none
   if (match.kind === 'grpc') {
-    if (request.method !== 'POST' || !matchesRpc(match.service, match.method, request.path)) return false
+    if (request.method !== 'POST') return Mismatch.method
+    if (!matchesRpc(match.service, match.method, request.path)) return Mismatch.rpc
     rank0 = match.service.length
     rank1 = match.method.length
     rank2 = match.headers.length
-    return matchesHeaders(match.headers, request)
+    return matchesHeaders(match.headers, request) ? Mismatch.none : Mismatch.header
   }
-  if (match.method !== undefined && match.method !== request.method) return false
+  if (match.method !== undefined && match.method !== request.method) return Mismatch.method
   if (match.path !== undefined) {
     const length = matchedPathLength(match.path, request.path)
-    if (length === NO_PATH) return false
+    if (length === NO_PATH) return Mismatch.path
     rank0 = length
   }
   rank1 = match.headers.length
   rank2 = match.query.length
   rank3 = match.method === undefined ? 0 : 1
-  return matchesHeaders(match.headers, request) && matchesQuery(match.query, query)
+  if (!matchesHeaders(match.headers, request)) return Mismatch.header
+  return matchesQuery(match.query, query) ? Mismatch.none : Mismatch.query
+}
+
+/** Which of the headers or query parameters the last `mismatchOf` failed at. */
+export function mismatchAt(): number {
+  return failedAt
 }
 
 const NO_PATH = -1
@@ -171,7 +193,10 @@ function matchesRpc(service: string, method: string, path: string): boolean {
 function matchesHeaders(headers: readonly NamedMatch[], request: RequestView): boolean {
   for (let at = 0; at < headers.length; at++) {
     const { name, value } = headers[at]!
-    if (!matchesAny(value, request.headerValues(name))) return false
+    if (!matchesAny(value, request.headerValues(name))) {
+      failedAt = at
+      return false
+    }
   }
   return true
 }
@@ -179,7 +204,10 @@ function matchesHeaders(headers: readonly NamedMatch[], request: RequestView): b
 function matchesQuery(wanted: readonly NamedMatch[], query: URLSearchParams | undefined): boolean {
   for (let at = 0; at < wanted.length; at++) {
     const { name, value } = wanted[at]!
-    if (query === undefined || !matchesAny(value, query.getAll(name))) return false
+    if (query === undefined || !matchesAny(value, query.getAll(name))) {
+      failedAt = at
+      return false
+    }
   }
   return true
 }

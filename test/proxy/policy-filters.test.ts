@@ -3,9 +3,10 @@ import { once } from 'node:events'
 import http from 'node:http'
 import { test } from 'tap'
 import type { Filter } from '../../proxy/policy/filter.ts'
+import type { Distribution } from '../../proxy/policy/outbound-policy.ts'
 import { connectHttp2, startHttp1, startHttp2 } from './apps.ts'
 import { startPair } from './pair.ts'
-import { byPrefix, policyOf, retries, rule } from './policies.ts'
+import { backend, byPrefix, policyOf, retries, rule } from './policies.ts'
 
 const REWRITE: Filter = { kind: 'rewrite', host: 'other.example', path: { kind: 'prefix', value: '/new' } }
 
@@ -92,3 +93,49 @@ test('response header modifiers', async (t) => {
   const { headers } = await get2(pair.port, '/', { 'content-type': 'application/grpc', te: 'trailers' })
   t.match(headers, { 'x-by': 'r', server: undefined }, 'of gRPC as of HTTP')
 })
+
+test('an answer of the policy needs no backend', async (t) => {
+  const app = await startHttp1((_req, res) => void res.end())
+  const redirect: Filter = {
+    kind: 'redirect',
+    scheme: undefined,
+    host: 'other.example',
+    port: undefined,
+    path: undefined,
+    status: 302,
+  }
+  const policy = policyOf(
+    rule({ matches: [byPrefix('/none')], filters: [redirect], distribution: { kind: 'empty' } }),
+    rule({
+      matches: [byPrefix('/down')],
+      filters: [redirect],
+      distribution: weighted([0, 'web'], [1, 'down'], [1, 'off']),
+    }),
+    rule({ matches: [byPrefix('/zero')], distribution: weighted([0, 'web'], [1, 'down'], [1, 'off']) }),
+  )
+  const backendPorts = { 'down:80': [], 'off:80': [] }
+  const pair = await startPair({ appPorts: [app.port], policy, backendPorts, failFastTimeoutMs: 50 })
+  t.teardown(() => {
+    pair.close()
+    app.close()
+  })
+  const answers = [await get(pair.port, '/none'), await get(pair.port, '/down')]
+  t.same(
+    answers.map(({ status, headers }) => [status, headers.location]),
+    [
+      [302, 'http://other.example/none'],
+      [302, 'http://other.example/down'],
+    ],
+  )
+  const { status, headers } = await get(pair.port, '/zero')
+  t.equal(status, 504, 'a backend of weight 0 gets nothing, ready as it is')
+  t.match(headers['l5d-proxy-error'], /down:80 has no endpoint/)
+})
+
+function weighted(...backends: readonly (readonly [number, string])[]): Distribution<Filter> {
+  return {
+    kind: 'randomAvailable',
+    backends: backends.map(([weight, name]) => backend(name, weight)),
+    totalWeight: backends.reduce((sum, [weight]) => sum + weight, 0),
+  }
+}

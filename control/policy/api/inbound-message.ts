@@ -47,7 +47,7 @@ export function inboundMessage(policy: InboundPolicy): Server {
     message = create(ServerSchema, {
       protocol: protocolMessage(protocol),
       authorizations: authorizations.map(authzMessage),
-      labels: labelsOf(server),
+      labels: { ...labelsOf(server), ...generationOf(server) },
     })
     MESSAGES.set(policy, message)
   }
@@ -174,6 +174,11 @@ function authnMessage(clients: Clients): MessageInitShape<typeof AuthnSchema> {
       return { permit: { case: 'meshTLS', value: { clients: { case: 'identities', value } } } }
     }
   }
+}
+
+/** A server has no metadata: what proxies explain themselves by goes with its labels, of which they read those they know. */
+function generationOf(server: Origin): Record<string, string> {
+  return server.kind === 'default' ? {} : { weft_generation: String(server.resource.generation) }
 }
 
 /** What proxies put on their metrics. */

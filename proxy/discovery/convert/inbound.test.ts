@@ -62,6 +62,9 @@ test('labels name the server', async (t) => {
     { labels: { name: 'server:web' }, is: { group: 'policy.linkerd.io', kind: 'server', name: 'web' } },
     { labels: { name: 'web' }, is: { group: 'policy.linkerd.io', kind: 'server', name: 'web' } },
     { labels: { group: 'g', name: 'web' }, is: { group: 'g', kind: 'server', name: 'web' } },
+    { labels: { ...labels, weft_generation: '7' }, is: { name: 'web-http', generation: 7 } },
+    { labels: { ...labels, weft_generation: '0' }, is: { name: 'web-http', generation: undefined } },
+    { labels: { ...labels, weft_generation: 'x' }, is: { name: 'web-http', generation: undefined } },
   ]
   for (const { labels: given, is } of cases) t.match(server({ labels: given }).meta, is, JSON.stringify(given))
 })
@@ -155,6 +158,16 @@ test('authorizations are named by metadata, else by labels', async (t) => {
     '/default/audit',
     '/default/localhost',
   ])
+})
+
+test('a route says which state of it this is', async (t) => {
+  const withGeneration = (weftGeneration: bigint) => {
+    const { kind } = routeMeta
+    const metadata = { kind: { ...kind, value: { ...kind.value, weftGeneration } } }
+    return tableOf(server({ protocol: detect({ httpRoutes: [route({ metadata })] }) })).routes[0]!.meta
+  }
+  t.match(withGeneration(3n), { kind: 'HTTPRoute', name: 'r', generation: 3 })
+  t.notOk('generation' in withGeneration(0n), 'a control plane that does not know it sends 0')
 })
 
 test('a route adds to what the server allows', async (t) => {

@@ -10,17 +10,21 @@ export function metaOf(message: Metadata | undefined, what: string, needsNamespa
     case 'default':
       return defaultMeta(kind.value)
     case 'resource': {
-      const { group, kind: resourceKind, name, namespace, section, port } = kind.value
+      const { group, kind: resourceKind, name, namespace, section, port, weftGeneration } = kind.value
       for (const [field, value] of Object.entries({ group, kind: resourceKind, name })) {
         if (value === '') throw new Refused(`metadata of ${what} has no ${field}`)
       }
       if (needsNamespace && namespace === '') throw new Refused(`metadata of ${what} has no namespace`)
-      return { group, kind: resourceKind, namespace, name, section, port: port > 65_535 ? 0 : port }
+      const meta = { group, kind: resourceKind, namespace, name, section, port: port > 65_535 ? 0 : port }
+      return weftGeneration === 0n ? meta : { ...meta, generation: Number(weftGeneration) }
     }
     case undefined:
       throw new Refused(`metadata of ${what} is neither a default nor a resource`)
   }
 }
+
+/** Our own control plane says of a server, which has only labels, what `weft_generation` says of everything else. */
+const GENERATION_LABEL = 'weft_generation'
 
 /** Reads `group`, `kind`, `name` labels; without a kind the name may be `default:<x>` or `<kind>:<name>`. */
 export function metaOfLabels(labels: { readonly [key: string]: string }, defaultKind: string): Meta {
@@ -29,7 +33,11 @@ export function metaOfLabels(labels: { readonly [key: string]: string }, default
   const group = label('group') ?? 'policy.linkerd.io'
   const kind = label('kind')
   if (kind === 'default' && group === '') return defaultMeta(name)
-  if (kind !== undefined) return resource(group, kind, name)
+  if (kind !== undefined) {
+    const generation = Number(label(GENERATION_LABEL))
+    const meta = resource(group, kind, name)
+    return Number.isSafeInteger(generation) && generation > 0 ? { ...meta, generation } : meta
+  }
   const [, prefix, rest] = /^([^:]+):(.+)$/s.exec(name) ?? []
   if (prefix === undefined) return resource(group, defaultKind, name)
   return prefix === 'default' ? defaultMeta(rest!) : resource(group, prefix, rest!)
