@@ -143,7 +143,7 @@ export function percent(share: number): string {
 }
 
 /** The first two columns are words and stand left, figures stand right. */
-function formatTable(rows: readonly (readonly string[])[]): string {
+export function formatTable(rows: readonly (readonly string[])[]): string {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
   return rows
     .map((row) =>
