@@ -7,6 +7,8 @@ import { AppConnector } from '../inbound/app-connector.ts'
 import { InboundListener } from '../inbound/listener.ts'
 import { PortPolicies } from '../inbound/port-policies.ts'
 import { InboundMetrics } from '../inbound/telemetry.ts'
+import type { ConnectError } from '../io/connector.ts'
+import { EarlyDials } from '../io/early-dial.ts'
 import { GatedTlsServer, HANDSHAKE_BOUNDS, HandshakeGate } from '../io/handshake-gate.ts'
 import { HttpClients } from '../io/http-clients.ts'
 import { destinationOf } from '../io/kernel-socket.ts'
@@ -37,11 +39,15 @@ export function assembleInbound(
   const apps = new AppClients((ip, port) =>
     newAppClients(config, appConnector(ip, port), telemetry.appRefused(ip, port), nowMs),
   )
+  const earlyDials = new EarlyDials<ConnectError>(config.earlyDials, REAL_TIMERS, (outcome) =>
+    telemetry.earlyDial(outcome),
+  )
   const listener = new InboundListener(
     {
       port: config.listen.port,
       localName: certifier.localName,
       detectTimeoutMs: config.detectTimeoutMs,
+      silenceMs: config.earlyDials.silenceMs,
       keepAliveMs: config.accept.keepAliveMs,
       maxInFlight: config.maxInFlight,
       maxConnections: config.maxConnections,
@@ -55,6 +61,7 @@ export function assembleInbound(
     {
       originalDestination: destinationOf,
       policies,
+      earlyDials,
       tls: new GatedTlsServer(tls, handshakes),
       directTls: new GatedTlsServer(directTls, handshakes),
       appConnector,

@@ -1,8 +1,11 @@
 /** The outbound direction put together: targets, the backends they share, the listeners. */
+import { EarlyDials } from '../io/early-dial.ts'
 import { destinationOf } from '../io/kernel-socket.ts'
 import { listen } from '../io/listen.ts'
+import { REAL_TIMERS } from '../io/timers.ts'
 import { BackendCache } from '../outbound/backend-cache.ts'
 import { OutboundListener } from '../outbound/listener.ts'
+import type { OpaqueError } from '../outbound/opaque.ts'
 import { Target } from '../outbound/target.ts'
 import { TargetCache } from '../outbound/target-cache.ts'
 import { OutboundMetrics } from '../outbound/telemetry.ts'
@@ -29,6 +32,9 @@ export function assembleOutbound(surroundings: Surroundings, control: Control): 
     return target
   })
 
+  const earlyDials = new EarlyDials<OpaqueError>(config.earlyDials, REAL_TIMERS, (outcome) =>
+    telemetry.earlyDial(outcome),
+  )
   const newListener = () =>
     new OutboundListener(
       {
@@ -48,6 +54,7 @@ export function assembleOutbound(surroundings: Surroundings, control: Control): 
       {
         originalDestination: destinationOf,
         targets,
+        earlyDials,
         telemetry,
         log: log.child('outbound'),
         nowMs,

@@ -142,6 +142,22 @@ test('the environment of an injected proxy is read without a warning', async (t)
   t.equal(config.control.identity.serverName, undefined, 'loopback is plain text, whatever the name')
 })
 
+test('when servers are dialled early', async (t) => {
+  const early = (vars: Vars) => {
+    const result = readConfig({ ...minimal, ...vars })
+    if ('problems' in result) throw new Error(result.problems.join('\n'))
+    return [result.config.inbound.earlyDials, result.config.outbound.earlyDials]
+  }
+  t.same(early({}), [
+    { silenceMs: 250, maxAtOnce: 100 },
+    { silenceMs: 100, maxAtOnce: 100 },
+  ])
+  t.same(early({ WEFT_PROXY_INBOUND_DETECT_SILENCE: '1s', WEFT_PROXY_OUTBOUND_MAX_EARLY_DIALS: '7' }), [
+    { silenceMs: 1_000, maxAtOnce: 100 },
+    { silenceMs: 100, maxAtOnce: 7 },
+  ])
+})
+
 test('every problem is named, with what to do', async (t) => {
   const cases: { vars: Vars; problem: RegExp }[] = [
     {

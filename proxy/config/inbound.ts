@@ -4,6 +4,7 @@ import type { PortSet } from '../../api/port-set.ts'
 import { DefaultPolicy } from '../../api/vocabulary.ts'
 import type { Http2Config } from '../http/http2-config.ts'
 import type { TimeBounds } from '../http/patience.ts'
+import type { EarlyDialConfig } from '../io/early-dial.ts'
 import { HANDSHAKE_BOUNDS } from '../io/handshake-gate.ts'
 import type { BackoffParams } from '../policy/backoff.ts'
 import { compileCidr, type Network } from '../policy/network.ts'
@@ -13,6 +14,7 @@ import {
   type KeepAliveConfig,
   type QueueConfig,
   readBackoff,
+  readEarlyDials,
   readHttp2Client,
   readHttp2Server,
   readKeepAlive,
@@ -22,6 +24,9 @@ import {
 } from './traffic.ts'
 
 const PREFIX = 'LINKERD2_PROXY_INBOUND'
+
+/** The client is another machine: what it says first may be lost, and comes again after 200 ms. */
+const SILENCE_MS = 250
 
 export interface InboundConfig {
   readonly listen: SocketAddress
@@ -37,6 +42,7 @@ export interface InboundConfig {
   /** Ports that are opaque until the controller has answered. */
   readonly opaquePorts: PortSet
   readonly detectTimeoutMs: number
+  readonly earlyDials: EarlyDialConfig
   readonly connectTimeoutMs: number
   readonly connectBackoff: BackoffParams
   /** Policies of ports that were not watched from the start go this long after their last use. */
@@ -79,6 +85,7 @@ export function readInbound(env: Env): InboundConfig {
     clusterNetworks: clusterNetworks.map((cidr) => ({ cidr: compileCidr(cidr), except: [] })),
     opaquePorts: env.ports(`${PREFIX}_PORTS_DISABLE_PROTOCOL_DETECTION`),
     detectTimeoutMs: env.durationMs(`${PREFIX}_DETECT_TIMEOUT`, 10_000),
+    earlyDials: readEarlyDials(env, PREFIX, SILENCE_MS),
     connectTimeoutMs: env.durationMs(`${PREFIX}_CONNECT_TIMEOUT`, 300),
     connectBackoff: readBackoff(env, PREFIX, { minMs: 100, maxMs: 10_000, jitter: 0.1 }),
     discoveryIdleMs: env.durationMs(`${PREFIX}_DISCOVERY_IDLE_TIMEOUT`, 90_000),

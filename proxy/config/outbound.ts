@@ -2,12 +2,14 @@
 import type { SocketAddress } from '../../api/ip.ts'
 import type { Http2Config } from '../http/http2-config.ts'
 import type { TimeBounds } from '../http/patience.ts'
+import type { EarlyDialConfig } from '../io/early-dial.ts'
 import type { BackoffParams } from '../policy/backoff.ts'
 import type { Env } from './env.ts'
 import {
   type KeepAliveConfig,
   type QueueConfig,
   readBackoff,
+  readEarlyDials,
   readHttp2Client,
   readHttp2Server,
   readKeepAlive,
@@ -18,6 +20,9 @@ import {
 
 const PREFIX = 'LINKERD2_PROXY_OUTBOUND'
 
+/** The application is on this machine: what it has to say is here at once. */
+const SILENCE_MS = 100
+
 export interface OutboundConfig {
   /** One address, or one of each family. */
   readonly listen: readonly SocketAddress[]
@@ -27,6 +32,7 @@ export interface OutboundConfig {
   readonly connectBackoff: BackoffParams
   readonly connect: KeepAliveConfig
   readonly detectTimeoutMs: number
+  readonly earlyDials: EarlyDialConfig
   /** Discovery, balancers and their connections go this long after their last use. */
   readonly discoveryIdleMs: number
   readonly tcpQueue: QueueConfig
@@ -53,6 +59,7 @@ export function readOutbound(env: Env): OutboundConfig {
     connectBackoff: readBackoff(env, PREFIX, { minMs: 100, maxMs: 60_000, jitter: 0.1 }),
     connect: readKeepAlive(env, `${PREFIX}_CONNECT`),
     detectTimeoutMs: env.durationMs(`${PREFIX}_DETECT_TIMEOUT`, 10_000),
+    earlyDials: readEarlyDials(env, PREFIX, SILENCE_MS),
     discoveryIdleMs: env.durationMs(`${PREFIX}_DISCOVERY_IDLE_TIMEOUT`, 5_000),
     tcpQueue: readQueue(env, PREFIX, 'TCP', 3_000),
     httpQueue: readQueue(env, PREFIX, 'HTTP', 3_000),

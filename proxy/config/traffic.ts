@@ -1,6 +1,7 @@
 /** What inbound and outbound traffic have in common: their variables differ by prefix and defaults only. */
 import { DEFAULT_HTTP2, type Http2Config } from '../http/http2-config.ts'
 import { DEFAULT_TIME_BOUNDS, type TimeBounds } from '../http/patience.ts'
+import type { EarlyDialConfig } from '../io/early-dial.ts'
 import type { BackoffParams } from '../policy/backoff.ts'
 import type { Env } from './env.ts'
 
@@ -22,6 +23,8 @@ export type Prefix = 'LINKERD2_PROXY_INBOUND' | 'LINKERD2_PROXY_OUTBOUND'
 
 /** A connection costs 5 to 30 KB: some 300 MB at most. */
 const DEFAULT_MAX_CONNECTIONS = 10_000
+/** Connections that an application may see more than its clients made. */
+const DEFAULT_MAX_EARLY_DIALS = 100
 const MAX_QUEUE = 1_000_000
 /** RFC 9113 §6.5.2. */
 const MAX_WINDOW_BYTES = 2 ** 31 - 1
@@ -62,6 +65,15 @@ export function readKeepAlive(env: Env, side: string): KeepAliveConfig {
 /** Accepted connections that may be open; `WEFT_` because Linkerd's proxy has no such bound. */
 export function readMaxConnections(env: Env, prefix: Prefix): number {
   return env.integer(`${weftName(prefix)}_MAX_CONNECTIONS`, DEFAULT_MAX_CONNECTIONS, 1, 1_000_000)
+}
+
+/** When servers are dialled before their clients have spoken; a silence of 0 never does. */
+export function readEarlyDials(env: Env, prefix: Prefix, silenceMs: number): EarlyDialConfig {
+  const name = weftName(prefix)
+  return {
+    silenceMs: env.durationMs(`${name}_DETECT_SILENCE`, silenceMs),
+    maxAtOnce: env.integer(`${name}_MAX_EARLY_DIALS`, DEFAULT_MAX_EARLY_DIALS, 1, 100_000),
+  }
 }
 
 /** How long a peer may take, each of them. */

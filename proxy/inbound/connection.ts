@@ -1,4 +1,6 @@
 /** One accepted connection on its way to being served: where it goes, from whom it comes, what policy holds. */
+import type { ConnectError } from '../io/connector.ts'
+import type { EarlyDial } from '../io/early-dial.ts'
 import type { Client, ClientTls } from '../policy/authorization.ts'
 import type { Ip } from '../policy/network.ts'
 import type { PortPolicy } from './port-policies.ts'
@@ -20,6 +22,8 @@ export interface Accepted {
   readonly policy: PortPolicy
   tls: ClientTls
   state: TlsState
+  /** To the application, while the client is silent. */
+  early: EarlyDial<ConnectError> | undefined
 }
 
 export function clientOf({ remoteIp, tls }: Accepted): Client {

@@ -115,6 +115,7 @@ export class DirectConnections {
       policy,
       tls: client,
       state: { kind: 'mesh', identity: client.identity },
+      early: undefined,
     }
     const { protocol } = policy.server
     if (protocol.kind === 'opaque' || protocol.kind === 'tls') return this.#sink.forward(socket, accepted)

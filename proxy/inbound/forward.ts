@@ -3,7 +3,8 @@
  * changes, since there is no next request that could be refused. A port whose policy is about HTTP takes none.
  */
 import type { Socket } from 'node:net'
-import type { Connector } from '../io/connector.ts'
+import type { ConnectError, Connector } from '../io/connector.ts'
+import type { OpenRaw } from '../io/early-dial.ts'
 import { SocketTransport } from '../io/socket-transport.ts'
 import { splice } from '../io/splice.ts'
 import { type Authorization, authorize } from '../policy/authorization.ts'
@@ -60,10 +61,13 @@ export function forward(socket: Socket, accepted: Accepted, { appConnector, tele
   }
   policy.connections.add(recheckable)
   socket.once('close', () => policy.connections.delete(recheckable))
-  const connecting = appConnector(target.ip, target.port).connect(
-    'opaque',
-    (upstream) => {
+  let isOpen = false
+  const connecting = wayTo(accepted, appConnector)(
+    (upstream, greeting) => {
+      isOpen = true
       splice(transport, upstream, { onEnd: () => {} })
+      upstream.resume()
+      if (greeting !== undefined) upstream.handler.onBytes(greeting, 0, greeting.length)
       transport.resume()
     },
     (error) => {
@@ -72,5 +76,18 @@ export function forward(socket: Socket, accepted: Accepted, { appConnector, tele
       transport.destroy()
     },
   )
-  transport.handler = { onBytes() {}, onEnd() {}, onDrain() {}, onClose: () => connecting.cancel() }
+  if (!isOpen) transport.handler = { onBytes() {}, onEnd() {}, onDrain() {}, onClose: () => connecting.cancel() }
+}
+
+/** The connection that was opened early, or a new one. */
+function wayTo({ early, target }: Accepted, appConnector: ForwardDeps['appConnector']): OpenRaw<ConnectError> {
+  if (early?.isUsable) return (onOpen, onFailed) => early.take(onOpen, onFailed)
+  early?.drop()
+  return openApp(target, appConnector)
+}
+
+/** Raw bytes to the application. */
+export function openApp({ ip, port }: Address, appConnector: ForwardDeps['appConnector']): OpenRaw<ConnectError> {
+  return (onOpen, onFailed) =>
+    appConnector(ip, port).connect('opaque', (upstream) => onOpen(upstream, undefined), onFailed)
 }

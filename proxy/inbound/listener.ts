@@ -6,10 +6,13 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { HOP_HEADER_BYTES, meshHop } from '../http/http2-config.ts'
 import { CROWDED_SHARE } from '../http/patience.ts'
 import { type HttpServerConfig, type ServedConnection, serveHttp } from '../http/serve.ts'
+import type { ConnectError } from '../io/connector.ts'
+import type { EarlyDials } from '../io/early-dial.ts'
 import { HandshakeLimit, type TlsAcceptor } from '../io/handshake-gate.ts'
 import type { HttpClients } from '../io/http-clients.ts'
-import { sniff } from '../io/sniff.ts'
+import { type Sniffing, sniff } from '../io/sniff.ts'
 import { SocketTransport } from '../io/socket-transport.ts'
+import { authorize } from '../policy/authorization.ts'
 import { type InboundServer, isHttpOnly } from '../policy/inbound-policy.ts'
 import { describeMeta } from '../policy/meta.ts'
 import { type Ip, ipOf, ipText } from '../policy/network.ts'
@@ -18,7 +21,7 @@ import type { Refusal } from '../wire/refusal.ts'
 import type { AccessLog } from './access-log.ts'
 import { type Accepted, type Address, clientOf, type TlsState } from './connection.ts'
 import { DirectConnections, type DirectDeps, type DirectTelemetry } from './direct.ts'
-import { type ForwardDeps, type ForwardTelemetry, forward } from './forward.ts'
+import { type ForwardDeps, type ForwardTelemetry, forward, openApp } from './forward.ts'
 import { type Hello, helloIn } from './hello.ts'
 import { InboundHttp, type InboundRecorders, type InFlight } from './http.ts'
 
@@ -36,6 +39,8 @@ export interface InboundListenerConfig {
   readonly port: number
   readonly localName: string
   readonly detectTimeoutMs: number
+  /** A client that has sent nothing for so long is taken for one that waits for the server. */
+  readonly silenceMs: number
   /** TCP keep-alive of accepted connections; `undefined` is off. */
   readonly keepAliveMs: number | undefined
   readonly maxInFlight: number
@@ -48,6 +53,7 @@ export interface InboundListenerConfig {
 
 export interface InboundDeps extends DirectDeps, ForwardDeps {
   readonly originalDestination: (socket: Socket) => Address | undefined
+  readonly earlyDials: EarlyDials<ConnectError>
   readonly tls: TlsAcceptor
   /** HTTP clients of the application on one of the pod's own addresses. */
   readonly appClients: (ip: string, port: number) => HttpClients
@@ -136,6 +142,7 @@ export class InboundListener {
       policy,
       tls: { kind: 'none' },
       state: { kind: 'none', reason: 'no_tls_from_remote' },
+      early: undefined,
     }
     if (policy.server.protocol.kind === 'opaque') {
       accepted.state = { kind: 'none', reason: 'port_skipped' }
@@ -148,7 +155,7 @@ export class InboundListener {
 
   #detectTls(socket: Socket, accepted: Accepted): void {
     const decide = (buf: Buffer): Hello | undefined => helloIn(buf, this.#config.localName)
-    sniff(socket, this.#config.detectTimeoutMs, decide, ({ outcome, bytes }) => {
+    const sniffing = sniff(socket, this.#config.detectTimeoutMs, decide, ({ outcome, bytes }) => {
       if (outcome.kind === 'timeout') {
         this.#deps.telemetry.tcpError(accepted.target, 'tls detection timeout')
         const message = `its first bytes decided nothing within ${this.#config.detectTimeoutMs} ms`
@@ -167,6 +174,8 @@ export class InboundListener {
       }
       this.#serve(socket, accepted)
     })
+    // The beginning of a ClientHello may have been lost and come again: what the application says waits for that.
+    this.#watchServer(socket, accepted, sniffing, this.#config.silenceMs)
   }
 
   #terminate(socket: Socket, accepted: Accepted): void {
@@ -218,7 +227,7 @@ export class InboundListener {
     const { server } = accepted.policy
     const startedAtMs = nowMs()
     socket.on('error', () => {})
-    sniff(
+    const sniffing = sniff(
       socket,
       timeoutMs,
       (buf) => decided(detectHttp(buf, 0, buf.length)),
@@ -242,6 +251,35 @@ export class InboundListener {
         this.#forwardUnread(socket, accepted, bytes === 0 ? 'silent' : 'slow_head', problem)
       },
     )
+    this.#watchServer(socket, accepted, sniffing, 0)
+  }
+
+  // ── Servers that speak first ──
+
+  /**
+   * Dials the application while the client is silent, where raw bytes may reach it from this client. An application that
+   * speaks first gets raw bytes.
+   */
+  #watchServer(socket: Socket, accepted: Accepted, sniffing: Sniffing, holdMs: number): void {
+    const { target } = accepted
+    const { earlyDials, appConnector, log, nowMs } = this.#deps
+    const startedAtMs = nowMs()
+    if (!mayGetRawBytes(accepted)) return accepted.early?.drop()
+    if (accepted.early === undefined) {
+      accepted.early = earlyDials.begin(`${target.ip} ${target.port}`, openApp(target, appConnector))
+      socket.once('close', () => accepted.early?.drop())
+    }
+    accepted.early?.watch(sniffing, holdMs, () => {
+      // The policy may have changed meanwhile: then detection goes on under the new one.
+      if (!mayGetRawBytes(accepted)) return accepted.early?.drop()
+      sniffing.stop()
+      const ms = nowMs() - startedAtMs
+      this.#deps.telemetry.detected(accepted.policy.server, 'not_http', ms / 1_000)
+      log.debug(
+        `inbound ${target.ip}:${target.port}: the application spoke first, after ${ms.toFixed(0)} ms: raw bytes`,
+      )
+      forward(socket, accepted, this.#deps)
+    })
   }
 
   /**
@@ -256,6 +294,7 @@ export class InboundListener {
   }
 
   #serveHttp(socket: Socket, accepted: Accepted, isHttp2: boolean): void {
+    accepted.early?.drop()
     const { target, policy, state } = accepted
     const { telemetry, appClients, nowMs, random } = this.#deps
     const transport = new SocketTransport(socket)
@@ -281,6 +320,13 @@ export class InboundListener {
     })
     this.#served.add(served)
   }
+}
+
+/** Whether what the application says may be sent before the client has spoken. */
+function mayGetRawBytes(accepted: Accepted): boolean {
+  const { server } = accepted.policy
+  if (server.protocol.kind !== 'detect' || isHttpOnly(server)) return false
+  return authorize(server.authorizations, clientOf(accepted)) !== undefined
 }
 
 /** For log lines; an address is only rendered for those. */

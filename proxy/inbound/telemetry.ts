@@ -1,5 +1,6 @@
 /** Finds the counters of the inbound side: once per connection and route, or for what happens rarely at the moment it does. */
 import type { ProxyError } from '../http/error-response.ts'
+import type { EarlyDialOutcome } from '../io/early-dial.ts'
 import type { SocketTransport } from '../io/socket-transport.ts'
 import type { Authorization } from '../policy/authorization.ts'
 import type { InboundRoute, InboundServer } from '../policy/inbound-policy.ts'
@@ -86,6 +87,16 @@ export class InboundMetrics implements InboundTelemetry {
   accepted(transport: SocketTransport, { ip, port }: Address, tls: TlsState, server: InboundServer): void {
     const { tls: shown, reason } = labelsOf(tls)
     new TcpMetrics(this.#families.tcp, inboundSourceLabels(ip, port, shown, reason, server.meta)).opened(transport)
+  }
+
+  /** What became of a connection that was opened before its client spoke. */
+  earlyDial(outcome: EarlyDialOutcome): void {
+    this.#families.earlyDials.child(
+      renderLabels([
+        ['direction', 'inbound'],
+        ['outcome', outcome],
+      ]),
+    ).value++
   }
 
   tcpAllowed(target: Address, tls: TlsState, server: InboundServer, authorization: Authorization): void {

@@ -35,6 +35,16 @@ export interface Sniffed<T> {
   readonly bytes: number
 }
 
+/** A look that is under way. */
+export interface Sniffing {
+  /** Decided, ended, timed out or stopped. */
+  readonly isOver: boolean
+  /** What the peer has sent, as far as Node has read it. */
+  readonly bytes: number
+  /** Ends it without `onDone`; the socket is left as `onDone` would find it. */
+  stop(): void
+}
+
 /**
  * Calls `onDone` once; the socket is paused then and owns its bytes again. On `ended` with no byte read there is nothing
  * left to serve.
@@ -44,15 +54,16 @@ export function sniff<T>(
   timeoutMs: number,
   decide: Decide<T>,
   onDone: (sniffed: Sniffed<T>) => void,
-): void {
+): Sniffing {
   const ended = endedBytes.get(socket)
   if (ended !== undefined) {
     const value = decide(ended)
     onDone({ outcome: value === undefined ? { kind: 'ended' } : { kind: 'decided', value }, bytes: ended.length })
-    return
+    return { isOver: true, bytes: ended.length, stop() {} }
   }
   let seen: Buffer | undefined
   let reads = 0
+  let isOver = false
   const timer = setTimeout(() => finish({ kind: 'timeout' }), timeoutMs)
   const onData = (data: Buffer): void => {
     seen = seen === undefined ? data : Buffer.concat([seen, data])
@@ -62,7 +73,8 @@ export function sniff<T>(
   }
   const onEnd = (): void => finish({ kind: 'ended' })
   const onError = (): void => finish({ kind: 'ended' })
-  const finish = (outcome: Sniffed<T>['outcome']): void => {
+  const release = (): void => {
+    isOver = true
     clearTimeout(timer)
     socket.off('data', onData)
     socket.off('end', onEnd)
@@ -72,6 +84,9 @@ export function sniff<T>(
       if (socket.readableEnded || socket.destroyed) endedBytes.set(socket, seen)
       else socket.unshift(seen)
     }
+  }
+  const finish = (outcome: Sniffed<T>['outcome']): void => {
+    release()
     onDone({ outcome, bytes: seen?.length ?? 0 })
     socket.off('error', onError)
   }
@@ -80,4 +95,17 @@ export function sniff<T>(
   socket.on('close', onEnd)
   socket.on('error', onError)
   socket.resume()
+  return {
+    get isOver() {
+      return isOver
+    },
+    get bytes() {
+      return isOver ? (seen?.length ?? 0) : (seen?.length ?? 0) + socket.readableLength
+    },
+    stop() {
+      if (isOver) return
+      release()
+      socket.off('error', onError)
+    },
+  }
 }

@@ -6,6 +6,7 @@ import { createServer, type Server, type Socket } from 'node:net'
 import type { ProxyError } from '../http/error-response.ts'
 import { CROWDED_SHARE } from '../http/patience.ts'
 import { type HttpServerConfig, type ServedConnection, serveHttp } from '../http/serve.ts'
+import type { EarlyDials } from '../io/early-dial.ts'
 import { sniff } from '../io/sniff.ts'
 import { SocketTransport } from '../io/socket-transport.ts'
 import type { Meta } from '../policy/meta.ts'
@@ -15,9 +16,10 @@ import { readClientHello } from '../wire/client-hello.ts'
 import { detectHttp } from '../wire/detect.ts'
 import type { Refusal } from '../wire/refusal.ts'
 import type { OutboundContext } from './context.ts'
+import { EarlyOpaque, type OpaqueWay } from './early-opaque.ts'
 import { outboundRequests } from './http.ts'
 import { MirrorLoad } from './mirror.ts'
-import { OpaqueForward } from './opaque.ts'
+import { forwardOpaque, type OpaqueError, openOpaque } from './opaque.ts'
 import { MovableConnection, type RebalanceConfig, Rebalancer } from './rebalance.ts'
 import type { OpaqueChoice, Target } from './target.ts'
 import type { TargetCache } from './target-cache.ts'
@@ -47,6 +49,7 @@ export interface OutboundListenerConfig {
 export interface OutboundDeps {
   readonly originalDestination: (socket: Socket) => { readonly ip: string; readonly port: number } | undefined
   readonly targets: TargetCache
+  readonly earlyDials: EarlyDials<OpaqueError>
   readonly telemetry: OutboundTelemetry
   readonly log: Logger
   readonly nowMs: () => number
@@ -131,7 +134,7 @@ export class OutboundListener {
         return
       case 'opaque':
         telemetry.protocol('opaq', target.parent)
-        return this.#forward(socket, target, target.chooseOpaque())
+        return this.#forwardTo(socket, target, target.chooseOpaque())
       case 'tls':
         telemetry.protocol('tls', target.parent)
         return this.#detectTls(socket, target)
@@ -149,9 +152,11 @@ export class OutboundListener {
   }
 
   #detectHttp(socket: Socket, target: Target): void {
-    const { telemetry, nowMs } = this.#deps
+    const { telemetry, log, earlyDials, nowMs } = this.#deps
     const startedAtMs = nowMs()
-    sniff(
+    const early = new EarlyOpaque(earlyDials, target, nowMs)
+    socket.once('close', () => early.drop())
+    const sniffing = sniff(
       socket,
       this.#config.detectTimeoutMs,
       (buf) => {
@@ -161,6 +166,7 @@ export class OutboundListener {
       ({ outcome, bytes }) => {
         const seconds = (nowMs() - startedAtMs) / 1_000
         if (outcome.kind === 'decided' && outcome.value !== 'not-http') {
+          early.drop()
           telemetry.detected(target.parent, outcome.value === 'http2' ? 'http/2' : 'http/1', seconds)
           return this.#serveHttp(socket, target, outcome.value === 'http2')
         }
@@ -173,9 +179,19 @@ export class OutboundListener {
           socket.destroy()
           return
         }
-        this.#forward(socket, target, target.chooseOpaque())
+        this.#forwardEarly(socket, target, early)
       },
     )
+    early.watch(sniffing, () => {
+      const way = early.take()
+      // The policy has changed meanwhile: detection goes on under the new one.
+      if (way === undefined) return
+      sniffing.stop()
+      const ms = nowMs() - startedAtMs
+      telemetry.detected(target.parent, 'not_http', ms / 1_000)
+      log.debug(`outbound ${target.parentName}: the server spoke first, after ${ms.toFixed(0)} ms: raw bytes`)
+      this.#forward(socket, target, way)
+    })
   }
 
   #detectTls(socket: Socket, target: Target): void {
@@ -196,7 +212,7 @@ export class OutboundListener {
           socket.destroy()
           return
         }
-        this.#forward(socket, target, target.chooseTls(findTlsRoute(target.tlsRoutes, sni.toLowerCase())))
+        this.#forwardTo(socket, target, target.chooseTls(findTlsRoute(target.tlsRoutes, sni.toLowerCase())))
       },
     )
   }
@@ -241,23 +257,34 @@ export class OutboundListener {
     if (movable !== undefined) this.#rebalancer?.add(movable)
   }
 
-  #forward(socket: Socket, target: Target, choice: OpaqueChoice): void {
-    const { telemetry, log, nowMs } = this.#deps
-    if (choice.kind === 'refused') {
-      log.info(`outbound ${target.parentName}: ${choice.reason}; the connection was closed`)
-      telemetry.tcpError(target, choice.error)
-      socket.destroy()
-      return
+  /** Over the connection that was opened early, if there is one. */
+  #forwardEarly(socket: Socket, target: Target, early: EarlyOpaque): void {
+    const way = early.take()
+    if (way === undefined) this.#forwardTo(socket, target, target.chooseOpaque())
+    else this.#forward(socket, target, way)
+  }
+
+  #forwardTo(socket: Socket, target: Target, choice: OpaqueChoice): void {
+    if (choice.kind === 'backend') {
+      const { backend } = choice
+      return this.#forward(socket, target, { backend, open: openOpaque(backend, this.#deps.nowMs) })
     }
+    this.#deps.log.info(`outbound ${target.parentName}: ${choice.reason}; the connection was closed`)
+    this.#deps.telemetry.tcpError(target, choice.error)
+    socket.destroy()
+  }
+
+  #forward(socket: Socket, target: Target, { backend, open }: OpaqueWay): void {
+    const { telemetry, log } = this.#deps
     const transport = new SocketTransport(socket)
     telemetry.accepted(transport, target)
-    new OpaqueForward(transport, choice.backend, nowMs, {
+    forwardOpaque(transport, open, {
       onEnd: (error) => {
         if (error === '') return
-        log.info(`outbound ${target.parentName}: ${choice.backend.reason()}; the connection was closed (${error})`)
+        log.info(`outbound ${target.parentName}: ${backend.reason()}; the connection was closed (${error})`)
         telemetry.tcpError(target, error)
       },
-    }).start()
+    })
   }
 }
 

@@ -10,7 +10,14 @@ import { pickBackend } from '../policy/distribution.ts'
 import { type EndpointMeta, plainEndpoint } from '../policy/endpoint.ts'
 import type { ConnectionFilter } from '../policy/filter.ts'
 import { defaultMeta, describeMeta, type Meta } from '../policy/meta.ts'
-import type { Distribution, HttpPolicy, OpaqueRoute, OutboundPolicy, TlsRoute } from '../policy/outbound-policy.ts'
+import {
+  type Distribution,
+  type HttpPolicy,
+  hasHttpRoutes,
+  type OpaqueRoute,
+  type OutboundPolicy,
+  type TlsRoute,
+} from '../policy/outbound-policy.ts'
 import { type Profile, routesHttp, splitsOpaque } from '../policy/profile.ts'
 import type { Backend } from './backend.ts'
 import { type BalancedTarget, targetKey } from './backend-cache.ts'
@@ -60,6 +67,8 @@ export class Target {
   #http2: Routing | undefined = undefined
   #heldOpaque = new Map<string, { readonly target: BalancedTarget; readonly backend: Backend }>()
   #isClosed = false
+  /** Counts updates: what was chosen under another one may not hold any more. */
+  revision = 0
 
   constructor(ip: string, port: number, deps: RoutingDeps) {
     this.ip = ip
@@ -112,6 +121,17 @@ export class Target {
       case 'target':
         return policy.protocol.kind === 'grpc' ? { kind: 'http2' } : { kind: policy.protocol.kind }
     }
+  }
+
+  /**
+   * Whether a server may be dialled before the client has spoken. Not where profile or policy say something about HTTP:
+   * then the target is known to be spoken to in it.
+   */
+  get mayDialEarly(): boolean {
+    if (this.protocol.kind !== 'detect') return false
+    if (this.#profile !== undefined && this.#profile.routes.length > 0) return false
+    const policy = this.#policy
+    return policy === undefined || (policy.kind === 'target' && !hasHttpRoutes(policy.protocol))
   }
 
   /** The routing of requests of one HTTP version; `undefined` when the policy serves no HTTP. */
@@ -179,6 +199,7 @@ export class Target {
   }
 
   #onUpdate(): void {
+    this.revision++
     // What comes next is acquired before what was is released, so an unchanged backend keeps its connections.
     const old = [this.#http1, this.#http2]
     const oldOpaque = this.#heldOpaque

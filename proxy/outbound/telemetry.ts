@@ -1,5 +1,6 @@
 /** Finds the counters of the outbound side. Everything here runs once per connection, endpoint or route. */
 import type { ProxyError } from '../http/error-response.ts'
+import type { EarlyDialOutcome } from '../io/early-dial.ts'
 import type { SocketTransport } from '../io/socket-transport.ts'
 import { type EndpointMeta, endpointKey } from '../policy/endpoint.ts'
 import type { Meta } from '../policy/meta.ts'
@@ -83,6 +84,16 @@ export class OutboundMetrics implements OutboundTelemetry, RecorderFactory {
       this.#sources.set(key, metrics)
     }
     metrics.opened(transport)
+  }
+
+  /** What became of a connection that was opened before its client spoke. */
+  earlyDial(outcome: EarlyDialOutcome): void {
+    this.#families.earlyDials.child(
+      renderLabels([
+        ['direction', 'outbound'],
+        ['outcome', outcome],
+      ]),
+    ).value++
   }
 
   /** The target was evicted. */

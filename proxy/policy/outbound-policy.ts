@@ -7,7 +7,7 @@ import type { PenaltyParams } from './balance/penalty.ts'
 import type { SessionAffinity } from './balance/session-affinity.ts'
 import type { EndpointMeta } from './endpoint.ts'
 import type { ConnectionFilter, Filter } from './filter.ts'
-import type { InvalidPolicy, Meta } from './meta.ts'
+import { type InvalidPolicy, isDefault, type Meta } from './meta.ts'
 import type { Route, RouteTable, Rule } from './route.ts'
 
 export type OutboundPolicy = OutboundTarget | InvalidPolicy
@@ -33,6 +33,23 @@ export type OutboundProtocol =
   | { readonly kind: 'grpc'; readonly http: HttpPolicy }
   | { readonly kind: 'opaque'; readonly opaque: OpaquePolicy }
   | { readonly kind: 'tls'; readonly routes: readonly TlsRoute[] }
+
+/** Whether the policy says more about HTTP than the route that a controller makes up by itself. */
+export function hasHttpRoutes(protocol: OutboundProtocol): boolean {
+  switch (protocol.kind) {
+    case 'detect':
+      return [protocol.http1, protocol.http2].some(({ table }) =>
+        table.routes.some(({ meta, rules }) => !isDefault(meta) || rules.some(({ filters }) => filters.length > 0)),
+      )
+    case 'http1':
+    case 'http2':
+    case 'grpc':
+      return true
+    case 'opaque':
+    case 'tls':
+      return false
+  }
+}
 
 export interface HttpPolicy {
   readonly table: RouteTable<HttpRoute>

@@ -84,6 +84,8 @@ export interface Families {
   readonly ejectedEndpoints: Family<Gauge>
   /** Requests of sessions, by where they went. */
   readonly sessionRequests: Family<Counter>
+  /** By direction and outcome (io/early-dial.ts). */
+  readonly earlyDials: Family<Counter>
   readonly detect: { readonly inbound: DetectFamilies; readonly outbound: DetectFamilies }
   readonly identity: {
     readonly expiration: Family<Gauge>
@@ -152,6 +154,7 @@ export function declareFamilies(registry: Registry): Families {
       'Requests of sessions that went to the endpoint of their session, or elsewhere because of its load or state',
     ),
     ejectedEndpoints: registry.gauge('weft_balancer_ejected_endpoints', 'Endpoints that a circuit breaker keeps out'),
+    earlyDials: registry.counter('weft_early_dials', 'Servers that were to be dialled before their clients spoke'),
     detect: { inbound: detect(registry, 'inbound'), outbound: detect(registry, 'outbound') },
     identity: {
       expiration: registry.gauge(

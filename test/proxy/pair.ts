@@ -11,6 +11,8 @@ import { DEFAULT_TIME_BOUNDS, type TimeBounds } from '../../proxy/http/patience.
 import { AppConnector } from '../../proxy/inbound/app-connector.ts'
 import { InboundListener, type InboundTelemetry } from '../../proxy/inbound/listener.ts'
 import { PortPolicies } from '../../proxy/inbound/port-policies.ts'
+import type { ConnectError } from '../../proxy/io/connector.ts'
+import { type EarlyDialConfig, type EarlyDialOutcome, EarlyDials } from '../../proxy/io/early-dial.ts'
 import { HttpClients } from '../../proxy/io/http-clients.ts'
 import { Resumption } from '../../proxy/io/resumption.ts'
 import { TestAuthority } from '../../proxy/io/test-authority.ts'
@@ -22,6 +24,7 @@ import { Endpoint } from '../../proxy/outbound/endpoint.ts'
 import { EndpointConnector } from '../../proxy/outbound/endpoint-connector.ts'
 import { OutboundListener, type OutboundTelemetry } from '../../proxy/outbound/listener.ts'
 import type { MirrorResult } from '../../proxy/outbound/mirror.ts'
+import type { OpaqueError } from '../../proxy/outbound/opaque.ts'
 import type { RebalanceConfig } from '../../proxy/outbound/rebalance.ts'
 import type { RouteRecorder } from '../../proxy/outbound/route-recorder.ts'
 import { Target } from '../../proxy/outbound/target.ts'
@@ -49,6 +52,9 @@ export class Counts {
   /** Reasons of refused clients, in order. */
   readonly inboundRefusals: Refusal[] = []
   readonly outboundRefusals: Refusal[] = []
+  /** What became of early dials, in order. */
+  readonly inboundDials: EarlyDialOutcome[] = []
+  readonly outboundDials: EarlyDialOutcome[] = []
 }
 
 export interface Pair {
@@ -85,6 +91,8 @@ export interface PairOptions {
   /** Ports of the replicas of backends that a policy names, by path; others are those of `appPorts`. */
   readonly backendPorts?: Readonly<Record<string, readonly number[]>>
   readonly detectTimeoutMs?: number
+  /** Of both proxies; without it no server is dialled before its client has spoken. */
+  readonly earlyDials?: EarlyDialConfig
   readonly failFastTimeoutMs?: number
   /** The application's protocol is not detected but forwarded as raw bytes. */
   readonly isOpaque?: boolean
@@ -126,6 +134,8 @@ export async function startPair(options: PairOptions): Promise<Pair> {
     http2,
     backoff: { minMs: 20, maxMs: 1_000, jitter: 0.1 },
   }
+
+  const earlyDials = options.earlyDials ?? { silenceMs: 0, maxAtOnce: 1 }
 
   // ── inbound ──
   let server = defaultServer('all-unauthenticated', options.isOpaque ?? false, [], options.detectTimeoutMs ?? 10_000)
@@ -185,6 +195,7 @@ export async function startPair(options: PairOptions): Promise<Pair> {
       },
       localName: identity,
       detectTimeoutMs: options.detectTimeoutMs ?? 10_000,
+      silenceMs: earlyDials.silenceMs,
       keepAliveMs: undefined,
       maxInFlight: 100_000,
       maxConnections: options.maxConnections ?? 10_000,
@@ -194,6 +205,7 @@ export async function startPair(options: PairOptions): Promise<Pair> {
     {
       originalDestination: (socket) => ({ ip: '127.0.0.1', port: doors.get(socket.localPort ?? 0) ?? inboundPort }),
       policies,
+      earlyDials: new EarlyDials<ConnectError>(earlyDials, REAL_TIMERS, (outcome) => counts.inboundDials.push(outcome)),
       tls,
       directTls,
       appConnector,
@@ -311,6 +323,7 @@ export async function startPair(options: PairOptions): Promise<Pair> {
     {
       originalDestination: () => ({ ip: '127.0.0.1', port: options.appPorts[0] ?? 9 }),
       targets,
+      earlyDials: new EarlyDials<OpaqueError>(earlyDials, REAL_TIMERS, (outcome) => counts.outboundDials.push(outcome)),
       telemetry: outboundTelemetry,
       log: silent,
       nowMs,
