@@ -18,10 +18,11 @@ import type { BenchResults, Failure, Timing } from './results.ts'
 import { measureHandshakes } from './sections/handshakes.ts'
 import { measureHops } from './sections/hops.ts'
 import { measureLatency } from './sections/latency.ts'
-import { measureLoads } from './sections/loads.ts'
+import { measureLoads, turnsOf } from './sections/loads.ts'
 import { measureMemory } from './sections/memory.ts'
 import { attempt, type SectionContext } from './sections/section.ts'
 import { measureStart } from './sections/start.ts'
+import { TURN_MS } from './turn-load.ts'
 
 const SECTIONS = ['start', 'memory', 'loads', 'latency', 'handshakes', 'hops'] as const
 type Section = (typeof SECTIONS)[number]
@@ -49,7 +50,7 @@ const USAGE = `npm run bench -- [OPTIONS]
   --case NAME      only the section "loads", and of it this load (may be repeated):
                    ${CASES.map(({ name }) => name).join(' ')}
   --quick          one short round of everything: to see that it works, not to quote
-  --warmup N, --seconds N, --rounds N   ${TIMING.warmupSeconds}, ${TIMING.seconds} and ${TIMING.rounds}
+  --warmup N, --seconds N, --rounds N   ${TIMING.warmupSeconds}, ${TIMING.seconds} and ${TIMING.rounds}; "loads" has all its rounds in turns of ${TURN_MS} ms
   --cores N        cores of every proxy (LINKERD2_PROXY_CORES, haproxy's nbthread); with more than one nothing is pinned
   --json FILE      the results as an object
   --write          docs/performance.md, and the results it is made from in bench/page/
@@ -83,7 +84,9 @@ async function main(): Promise<number> {
   })
   const work = async (): Promise<BenchResults> => {
     const { warmupSeconds, seconds, rounds } = timing
-    say(`${rounds} rounds of ${seconds} s for each side in turn, each after ${warmupSeconds} s of the same load`)
+    say(
+      `loads: ${turnsOf(timing)} turns of ${TURN_MS} ms for each side; else ${rounds} rounds of ${seconds} s; each after at least ${warmupSeconds} s of the same load`,
+    )
     const cores = positive('--cores', values.cores, 1)
     const where = machine()
     const bed = await Bed.make(

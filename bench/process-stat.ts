@@ -4,9 +4,6 @@
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 
-/** `USER_HZ`: the unit of times in /proc; 100 on every Linux that Node runs on. */
-const TICKS_PER_SECOND = 100
-
 /** `pid` and everything it started that still runs. */
 function treeOf(pid: number): number[] {
   const tasks = `/proc/${pid}/task`
@@ -21,17 +18,23 @@ function treeOf(pid: number): number[] {
   return [pid, ...children.flatMap(treeOf)]
 }
 
-/** User and system time of all threads of `pid` and of its children, in seconds. */
+/** User and system time of all threads of `pid` and of its children, in seconds. A thread that ends takes its own along. */
 export function cpuSecondsOfTree(pid: number): number {
   return treeOf(pid).reduce((sum, each) => sum + cpuSeconds(each), 0)
 }
 
-/** Fields 14 and 15 of /proc/PID/stat. */
+/** The first field of each thread's schedstat, in nanoseconds: /proc/PID/stat counts in hundredths of a second. */
 function cpuSeconds(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
-  // The second field is the program's name in parentheses and may contain anything, blanks included.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND
+  const tasks = `/proc/${pid}/task`
+  let nanoseconds = 0
+  for (const task of readdirSync(tasks)) {
+    try {
+      nanoseconds += Number(readFileSync(`${tasks}/${task}/schedstat`, 'latin1').split(' ', 1)[0])
+    } catch {
+      // The thread ended meanwhile.
+    }
+  }
+  return nanoseconds / 1e9
 }
 
 /** Pages that exist for these processes alone: what one more sidecar costs. */

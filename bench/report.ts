@@ -1,6 +1,6 @@
 /** The results as tables for a terminal. */
 import { CASES } from './cases.ts'
-import { costOf, cpuRatio, rateRatio } from './ratios.ts'
+import { costOf, cpuRatio, rateRatio, spread } from './ratios.ts'
 import type {
   BenchResults,
   CaseResult,
@@ -61,7 +61,12 @@ function loadRows(result: CaseResult): string[][] {
     side.p99Ms.toFixed(2),
   ]
   return [
-    [result.name, ...columns(result.weft), cpuRatio(bench, result).toFixed(2), rateRatio(result).toFixed(2)],
+    [
+      result.name,
+      ...columns(result.weft),
+      `${cpuRatio(bench, result).toFixed(2)}${spread(result.turns?.cpuRatio)}`,
+      `${rateRatio(result).toFixed(2)}${spread(result.turns?.rateRatio)}`,
+    ],
     ['', ...columns(result.peer), '', ''],
   ]
 }

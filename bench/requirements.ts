@@ -17,6 +17,7 @@ const PROGRAMS = [
 export function missingRequirement(): string | undefined {
   if (process.getuid?.() !== 0) return 'run the benchmark as root: it makes network namespaces and pins processes'
   if (availableParallelism() < 2) return 'the benchmark pins two proxies to two cores, and this machine has one'
+  if (!existsSync('/proc/self/schedstat')) return 'the kernel has no /proc/PID/schedstat; it needs CONFIG_SCHED_INFO'
   const missing = PROGRAMS.filter(({ program }) => !isInPath(program))
   if (missing.length === 0) return undefined
   const packages = [...new Set(missing.map(({ from }) => from))].join(' ')

@@ -58,9 +58,25 @@ export interface CaseResult {
   readonly name: string
   readonly weft: Side
   readonly peer: Side
+  /** Results from before there were turns have none. */
+  readonly turns?: TurnsResult
 }
 
-/** The figures of one pair under one load. */
+/** Weft's turns, each compared with the peer's turn that followed it. */
+export interface TurnsResult {
+  /** Of each side. */
+  readonly count: number
+  readonly cpuRatio: Quartiles
+  readonly rateRatio: Quartiles
+}
+
+export interface Quartiles {
+  readonly lower: number
+  readonly median: number
+  readonly upper: number
+}
+
+/** The figures of one pair under one load, all turns together. */
 export interface Side {
   readonly name: string
   /** Per request, or per message for gRPC. */

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { LoadSpec } from './cases.ts'
 import type { LoadResult } from './load/load.ts'
-import { spawnIn } from './pods.ts'
+import { type ProcessOptions, spawnIn } from './pods.ts'
 
 /** Where a load comes from and where it goes. */
 export interface Route {
@@ -88,7 +88,13 @@ export async function holdLoad(route: Route, load: LoadSpec, requests: number): 
   }
 }
 
-function spawnLoad(route: Route, load: LoadSpec, more: Readonly<Record<string, string | number>>): ChildProcess {
+/** `more`: options of load/main.ts that say how it runs. */
+export function spawnLoad(
+  route: Route,
+  load: LoadSpec,
+  more: Readonly<Record<string, string | number>>,
+  processOptions: ProcessOptions = {},
+): ChildProcess {
   const { netns, host, port, tls } = route
   const options = {
     kind: load.kind,
@@ -103,10 +109,11 @@ function spawnLoad(route: Route, load: LoadSpec, more: Readonly<Record<string, s
     ...(tls?.headerPort === undefined ? {} : { 'tls-header-port': tls.headerPort }),
     ...more,
   }
-  return spawnIn(netns, [
+  const command = [
     process.execPath,
     join(import.meta.dirname, 'load', 'main.ts'),
     ...Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]),
     ...(tls?.resumes ? ['--tls-resume'] : []),
-  ])
+  ]
+  return spawnIn(netns, command, processOptions)
 }

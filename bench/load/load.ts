@@ -70,6 +70,9 @@ export interface LoadResult {
   readonly tls?: { readonly handshakes: number; readonly resumed: number }
 }
 
+/** One turn of a load that takes turns: what began in it was also answered in it. `seconds` last until that answer. */
+export type Turn = Pick<LoadResult, 'requests' | 'contentBytes' | 'seconds' | 'cpuSeconds'>
+
 export function authorityOf({ authority, host, port }: LoadOptions): string {
   return authority ?? `${host}:${port}`
 }

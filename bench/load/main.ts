@@ -1,7 +1,10 @@
 /**
- * One load generator as a process. Three ways to run it:
+ * One load generator as a process. Four ways to run it:
  *
  *   closed loop       warms up, then measures, and prints its `LoadResult` as one line of JSON
+ *   --turn MS         a closed loop that is paused: each line on its standard input, `warm-up` or `measure`, is a turn of
+ *                     so many milliseconds, whose `Turn` it prints; when the input ends, the `LoadResult` of the turns
+ *                     that were measured
  *   --rate R          the same as an open loop of R requests per second
  *   --hold N          N requests on every slot, then `held` as a line, and the connections stay as they are until the
  *                     process is ended; a connection that does not stay ends it with an error
@@ -9,20 +12,24 @@
  * It reads the CPU time of the proxies itself, so that the interval is the same as that of the requests.
  */
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { Worker } from 'node:worker_threads'
+import type { LoadKind } from '../cases.ts'
 import { cpuSecondsOfTree } from '../process-stat.ts'
 import { startConnectLoad } from './connect-load.ts'
 import { startGrpcLoad } from './grpc-load.ts'
 import { startH1Load } from './h1-load.ts'
 import { startH2Load } from './h2-load.ts'
-import { CLOSED_LOOP, type Load, type LoadOptions, type LoadResult, type RunningLoad } from './load.ts'
+import { CLOSED_LOOP, type Load, type LoadOptions, type LoadResult, type RunningLoad, type Turn } from './load.ts'
 import { OpenLoop } from './open-loop.ts'
 import { Recorder } from './recorder.ts'
 import { startTcpLoad } from './tcp-load.ts'
+import { TurnLoop } from './turn-loop.ts'
+import { isWarm } from './warm-up.ts'
 
-const LOADS: ReadonlyMap<string, Load> = new Map([
+const LOADS: ReadonlyMap<string, Load> = new Map<LoadKind, Load>([
   ['h1', startH1Load],
   ['h2', startH2Load],
   ['grpc', startGrpcLoad],
@@ -44,6 +51,7 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '5' },
     pids: { type: 'string', default: '' },
     rate: { type: 'string' },
+    turn: { type: 'string' },
     hold: { type: 'string' },
     'tls-cert': { type: 'string' },
     'tls-ca': { type: 'string', default: '' },
@@ -82,15 +90,17 @@ const options: LoadOptions = {
 const pids = values.pids === '' ? [] : values.pids.split(',').map(Number)
 const warmupMs = Number(values.warmup) * 1_000
 const measuredMs = Number(values.seconds) * 1_000
-/** What a proxy must have carried to be warm, whichever comes first. */
-const WARM = { connections: 1_000, requests: 20_000, bytes: 200e6 } as const
-const MAX_WARMUP_FACTOR = 4
 /** An answer of an open loop that takes longer than this after the end is none. */
 const GRACE_MS = 5_000
+/** The same for a turn, in which nothing is due: long, since a machine that is busy with something else shall not fail it. */
+const PAUSE_GRACE_MS = 30_000
+/** After the last answer of a turn, until its proxies have put away what they held for it. */
+const SETTLE_MS = 10
 /** Connections of an open loop are made before its first request is due. */
 const CONNECT_MS = 500
 
 if (values.hold !== undefined) hold(load, Number(values.hold))
+else if (values.turn !== undefined) await runInTurns(load, Number(values.turn))
 else if (values.rate !== undefined) await runOpenLoop(load, Number(values.rate))
 else await runClosedLoop(load)
 
@@ -109,17 +119,58 @@ async function runClosedLoop(start: Load): Promise<void> {
   print(running, recorder, (endedAtMs - beganAtMs) / 1_000, difference(before, after))
 }
 
-/**
- * Lasts as long as was asked for, and longer on a machine that is busy with something else: code is compiled after it
- * ran often, not after it ran long.
- */
 async function warmUp(recorder: Recorder): Promise<void> {
   const beganAtMs = performance.now()
-  await sleep(warmupMs)
-  const requests = values.kind === 'connect' ? WARM.connections : WARM.requests
-  while (recorder.seenRequests < requests && recorder.seenBytes < WARM.bytes) {
-    if (performance.now() - beganAtMs > warmupMs * MAX_WARMUP_FACTOR) return
-    await sleep(50)
+  const carried = () => ({
+    seconds: (performance.now() - beganAtMs) / 1_000,
+    requests: recorder.seenRequests,
+    contentBytes: recorder.seenBytes,
+  })
+  while (!isWarm(values.kind as LoadKind, carried(), warmupMs / 1_000)) await sleep(50)
+}
+
+async function runInTurns(start: Load, turnMs: number): Promise<void> {
+  const recorder = new Recorder()
+  const loop = new TurnLoop(options.connections * options.streams)
+  const running = start(options, recorder, loop)
+  let seconds = 0
+  let cpuSeconds = pids.map(() => 0)
+  for await (const command of createInterface({ input: process.stdin })) {
+    // Between turns nothing is under way, so from the first that is measured on everything is.
+    if (command === 'measure' && seconds === 0) recorder.begin(performance.now())
+    const turn = await takeTurn(recorder, loop, running, turnMs)
+    if (command === 'measure') {
+      seconds += turn.seconds
+      cpuSeconds = cpuSeconds.map((value, index) => value + turn.cpuSeconds[index]!)
+    }
+    process.stdout.write(`${JSON.stringify(turn)}\n`)
+  }
+  running.stop()
+  print(running, recorder, seconds, cpuSeconds)
+}
+
+async function takeTurn(recorder: Recorder, loop: TurnLoop, running: RunningLoad, turnMs: number): Promise<Turn> {
+  const { seenRequests, seenBytes } = recorder
+  const before = pids.map(cpuSecondsOfTree)
+  const beganAtMs = performance.now()
+  loop.go(beganAtMs)
+  running.flush()
+  await sleep(turnMs)
+  const answered = Promise.race([loop.pause(performance.now()), sleep(PAUSE_GRACE_MS, undefined, { ref: false })])
+  // A slot that failed does not become free.
+  const lastAnswerAtMs = recorder.failures > 0 ? undefined : await answered
+  if (lastAnswerAtMs === undefined || recorder.failures > 0) {
+    const reason =
+      recorder.firstFailure || `an answer did not come within ${PAUSE_GRACE_MS} ms after the end of the turn`
+    process.stderr.write(`a turn failed: ${reason}\n`)
+    process.exit(1)
+  }
+  await sleep(SETTLE_MS)
+  return {
+    requests: recorder.seenRequests - seenRequests,
+    contentBytes: recorder.seenBytes - seenBytes,
+    seconds: (lastAnswerAtMs - beganAtMs) / 1_000,
+    cpuSeconds: difference(before, pids.map(cpuSecondsOfTree)),
   }
 }
 

@@ -1,6 +1,6 @@
 /** `docs/performance.md` from the results of one run and what people wrote beside it. */
 import { CASES } from '../cases.ts'
-import { costOf, cpuRatio, rateRatio } from '../ratios.ts'
+import { costOf, cpuRatio, rateRatio, spread } from '../ratios.ts'
 import { percent } from '../report.ts'
 import type {
   BenchResults,
@@ -13,6 +13,7 @@ import type {
   Sides,
 } from '../results.ts'
 import { verdicts } from '../targets.ts'
+import { TURN_MS } from '../turn-load.ts'
 
 /** Load average per core above which something else was running. */
 const BUSY_PER_CORE = 0.5
@@ -89,13 +90,14 @@ function loadsSection({ cases }: LoadsResult): string {
       `\`${result.name}\``,
       bench.about,
       `${cost(weft)} / ${cost(peer)} ${bench.unit === 'GB' ? 's/GB' : 'µs'}`,
-      `**${cpuRatio(bench, result).toFixed(2)}**`,
+      `**${cpuRatio(bench, result).toFixed(2)}**${spread(result.turns?.cpuRatio)}`,
       `${count(weft.rps)} / ${count(peer.rps)}`,
-      rateRatio(result).toFixed(2),
+      `${rateRatio(result).toFixed(2)}${spread(result.turns?.rateRatio)}`,
       `${perCore(weft)} / ${perCore(peer)}`,
       `${percent(weft.busyShare)} / ${percent(peer.busyShare)}`,
     ]
   })
+  const turns = cases[0]?.turns
   const headings = ['load', '', 'CPU, Weft / haproxy', 'ratio', 'rate/s', 'ratio', 'rate/s of a full core', 'busy']
   return section(
     'CPU and throughput',
@@ -104,6 +106,13 @@ function loadsSection({ cases }: LoadsResult): string {
       'counts). The rate is what the closed-loop client saw. With client, application and both proxies on the same cores no proxy',
       'has one to itself: *busy* is the share of its core that the busier proxy used. *Rate of a full core* is derived: what the',
       'busier of the two proxies could carry with a core of its own, 1 / (its CPU per request).',
+      ...(turns === undefined
+        ? []
+        : [
+            '',
+            `Both sides were warm, then took ${turns.count} turns of ${TURN_MS} ms each, one after the other. A ratio is the median of those of a`,
+            'turn of Weft to the turn of haproxy that followed it; in parentheses the quartiles, between which half of them lie.',
+          ]),
       '',
       table(headings, rows),
     ].join('\n'),
