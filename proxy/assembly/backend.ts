@@ -76,6 +76,8 @@ export function backendFactory(
       random: Math.random,
       minReadyEndpoints: target.failureAccrual?.minReadyEndpoints ?? 0,
       affinity: target.kind === 'balancer' ? target.affinity : undefined,
+      slowStartMs: target.kind === 'balancer' ? target.slowStartMs : undefined,
+      nowMs,
       newEndpoint: (meta, pool) => newEndpoint(target, meta, pool),
     })
     if (target.kind === 'forward') {

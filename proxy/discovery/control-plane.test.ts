@@ -254,7 +254,11 @@ test('outbound policies', async (t) => {
     else t.match(updates[0], heard, address)
     watch.close()
   }
-  t.match(seen[0], { sourceWorkload: '{"ns":"shop","pod":"web-1"}\n', target: { case: 'addr', value: { port: 80 } } })
+  t.match(seen[0], {
+    weftExtensions: 1,
+    sourceWorkload: '{"ns":"shop","pod":"web-1"}\n',
+    target: { case: 'addr', value: { port: 80 } },
+  })
   t.match(seen.at(-1), { target: { case: 'authority', value: 'cart.shop.svc.cluster.local:80' } })
   t.ok(logs.some((line) => /10\.0\.0\.8:80: .*requests fail until it is corrected/.test(line)))
   t.notOk(

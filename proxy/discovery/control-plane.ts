@@ -228,6 +228,8 @@ export class ControlPlane implements Discovery {
     const address = parseSocketAddress(target)
     return encode(TrafficSpecTable, {
       sourceWorkload: this.#options.workload,
+      // All of weft.proto is understood: without this the control plane answers for what only Weft's proxies can do.
+      weftExtensions: 1,
       target:
         address === undefined
           ? { case: 'authority', value: target }

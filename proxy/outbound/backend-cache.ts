@@ -87,6 +87,7 @@ export function targetKey(target: BalancedTarget): string {
 }
 
 /** Most backends have none of these, and opaque connections ask for their key each time. */
-function extrasKey({ penalty, affinity }: Extract<BalancedTarget, { kind: 'balancer' }>): string {
-  return penalty === undefined && affinity === undefined ? '' : JSON.stringify([penalty ?? null, affinity ?? null])
+function extrasKey({ penalty, affinity, slowStartMs }: Extract<BalancedTarget, { kind: 'balancer' }>): string {
+  if (penalty === undefined && affinity === undefined && slowStartMs === undefined) return ''
+  return JSON.stringify([penalty ?? null, affinity ?? null, slowStartMs ?? null])
 }

@@ -10,6 +10,8 @@ function backendOf(count: number, minReadyEndpoints: number): Backend {
     random: Math.random,
     minReadyEndpoints,
     affinity: undefined,
+    slowStartMs: undefined,
+    nowMs: () => 0,
     newEndpoint: (meta, pool) =>
       new Endpoint(
         meta,

@@ -7,6 +7,7 @@
 import type { EndpointUpdate } from '../discovery/discovery.ts'
 import { P2cBalancer } from '../policy/balance/balancer.ts'
 import type { Session, SessionAffinity } from '../policy/balance/session-affinity.ts'
+import { SlowStart } from '../policy/balance/slow-start.ts'
 import { StickyBalancer } from '../policy/balance/sticky-balancer.ts'
 import { type EndpointMeta, endpointKey, sameEndpoint } from '../policy/endpoint.ts'
 import type { Endpoint, EndpointPool } from './endpoint.ts'
@@ -31,6 +32,9 @@ export interface BackendParams {
   readonly minReadyEndpoints: number
   /** Requests of one session stay at one endpoint. */
   readonly affinity: SessionAffinity | undefined
+  /** New endpoints get their share in a ramp of this length. */
+  readonly slowStartMs: number | undefined
+  readonly nowMs: () => number
   readonly newEndpoint: (meta: EndpointMeta, pool: EndpointPool) => Endpoint
 }
 
@@ -77,8 +81,8 @@ export class Backend {
   constructor(name: string, params: BackendParams) {
     this.name = name
     this.#params = params
-    this.#balancer = new P2cBalancer(params.random)
-    const { affinity } = params
+    const { affinity, slowStartMs, nowMs, random } = params
+    this.#balancer = new P2cBalancer(random, slowStartMs === undefined ? undefined : new SlowStart(slowStartMs, nowMs))
     const inFlight = affinity && { count: 0 }
     this.#sticky = inFlight && new StickyBalancer(this.#balancer, affinity.maxLoad, inFlight)
     this.#pool = {

@@ -119,6 +119,8 @@ export type BackendTarget =
       readonly penalty?: PenaltyParams | undefined
       /** Requests of one session stay at one endpoint; HTTP and gRPC only. */
       readonly affinity?: SessionAffinity | undefined
+      /** New endpoints get their share in a ramp of this length. */
+      readonly slowStartMs?: number | undefined
     }
   /** One fixed endpoint. */
   | { readonly kind: 'forward'; readonly endpoint: EndpointMeta }

@@ -246,6 +246,8 @@ export async function startPair(options: PairOptions): Promise<Pair> {
       random: Math.random,
       minReadyEndpoints: failureAccrual?.minReadyEndpoints ?? 0,
       affinity: target.kind === 'balancer' ? target.affinity : undefined,
+      slowStartMs: target.kind === 'balancer' ? target.slowStartMs : undefined,
+      nowMs,
       newEndpoint: (endpoint, pool) =>
         new Endpoint(
           endpoint,

@@ -130,6 +130,9 @@ function outboundListener(back: Transport, isHttp2: boolean): RequestListener {
       random: Math.random,
       minReadyEndpoints: 0,
       affinity: undefined,
+      slowStartMs: undefined,
+      nowMs,
+
       newEndpoint: (meta, pool) =>
         new Endpoint(
           meta,

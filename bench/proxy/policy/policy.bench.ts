@@ -5,6 +5,7 @@ import { type Authorization, authorize, type Client, LOCALHOST } from '../../../
 import { P2cBalancer } from '../../../proxy/policy/balance/balancer.ts'
 import { EndpointLoad } from '../../../proxy/policy/balance/endpoint-load.ts'
 import { HashRing, hashOf } from '../../../proxy/policy/balance/hash-ring.ts'
+import { SlowStart } from '../../../proxy/policy/balance/slow-start.ts'
 import { StickyBalancer } from '../../../proxy/policy/balance/sticky-balancer.ts'
 import { classify, NO_GRPC_STATUS } from '../../../proxy/policy/classify.ts'
 import { defaultMeta } from '../../../proxy/policy/meta.ts'
@@ -36,6 +37,19 @@ for (const [count, ready] of [
   balancer.setEndpoints(endpoints)
   let nowMs = 0
   measure(`pick, start and first byte, ${ready} of ${count} endpoints ready`, () => {
+    nowMs += 0.05
+    const { load } = balancer.pick(nowMs)!
+    load.start(nowMs)
+    load.firstByte(1.5, nowMs)
+  })
+}
+
+{
+  let nowMs = 0
+  const slowStart = new SlowStart<BenchEndpoint>(1e12, () => nowMs)
+  const balancer = new P2cBalancer<BenchEndpoint>(Math.random, slowStart)
+  balancer.setEndpoints(Array.from({ length: 3 }, () => new BenchEndpoint()))
+  measure('pick, start and first byte, 3 endpoints in their slow start', () => {
     nowMs += 0.05
     const { load } = balancer.pick(nowMs)!
     load.start(nowMs)

@@ -101,11 +101,13 @@ function targetOf({ kind }: BackendMessage): BackendTarget {
     case 'forward':
       return { kind: 'forward', endpoint: endpointOf(kind.value, {}) }
     case 'balancer': {
-      const { discovery, load, sessionAffinity } = kind.value
+      const { discovery, load, sessionAffinity, slowStart } = kind.value
       const { kind: source } = required(discovery, 'discovery')
       if (source.case === undefined) throw new Refused('discovery is of a kind this version does not know')
       const affinity = sessionAffinity && { affinity: sessionAffinityOf(sessionAffinity) }
-      return { kind: 'balancer', path: destinationPath(source.value.path), ...loadOf(load), ...affinity }
+      const slowStartMs = slowStart && requiredMs(slowStart.window, 'the window of a slow start')
+      const ramp = slowStartMs ? { slowStartMs } : undefined
+      return { kind: 'balancer', path: destinationPath(source.value.path), ...loadOf(load), ...affinity, ...ramp }
     }
     case undefined:
       return { kind: 'none' }

@@ -402,6 +402,20 @@ test('session affinity', async (t) => {
   for (const { name, message, reason } of refused) t.throws(() => targetOf(message), reason, name)
 })
 
+test('slow start', async (t) => {
+  const slow = (window: Init) => {
+    const kind = { case: 'balancer', value: { discovery, load: peakEwma, slowStart: { window } } }
+    const backends = { kind: { case: 'firstAvailable', value: { backends: [{ backend: { ...backend, kind } }] } } }
+    const { distribution } = ruleOf(http1([route({ rules: [rule({ backends })] })]))
+    if (distribution.kind !== 'firstAvailable') throw new Error(distribution.kind)
+    const { target } = distribution.backends[0]!.backend
+    return target.kind === 'balancer' ? target.slowStartMs : target
+  }
+  t.equal(slow(ms(30_000)), 30_000)
+  t.equal(slow(ms(0)), undefined, 'a ramp of no length is none')
+  t.throws(() => slow(undefined), /window of a slow start is missing/)
+})
+
 test('timeouts, retries, failure accrual', async (t) => {
   const withRule = (parts: Init) => ruleOf(http1([route({ rules: [rule(parts)] })]))
   t.same(withRule({}).timeouts, { requestMs: undefined, responseMs: undefined, idleMs: undefined })

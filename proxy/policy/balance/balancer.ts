@@ -5,6 +5,7 @@
  * request to the same one; two random ones spread as well and cost the same with ten thousand endpoints as with three.
  */
 import type { EndpointLoad } from './endpoint-load.ts'
+import type { SlowStart } from './slow-start.ts'
 
 export interface BalancedEndpoint {
   readonly load: EndpointLoad
@@ -17,13 +18,16 @@ const PROBES_PER_PICK = 2
 
 export class P2cBalancer<E extends BalancedEndpoint> {
   readonly #random: () => number
+  readonly #slowStart: SlowStart<E> | undefined
   // The first #ready entries were ready when last seen, the others not. Beliefs are corrected where a pick meets them.
   readonly #endpoints: E[] = []
   #ready = 0
   #probeAt = 0
 
-  constructor(random: () => number) {
+  /** @param slowStart gives new endpoints their share in a ramp; without it they have it at once */
+  constructor(random: () => number, slowStart?: SlowStart<E>) {
     this.#random = random
+    this.#slowStart = slowStart
   }
 
   get endpoints(): readonly E[] {
@@ -65,15 +69,14 @@ export class P2cBalancer<E extends BalancedEndpoint> {
   hasReady(): boolean {
     while (this.#ready > 0) {
       if (this.#endpoints[this.#ready - 1]!.isReady()) return true
-      this.#ready--
+      this.#demote(this.#ready - 1)
     }
     return this.#scan()
   }
 
   /** Replaces the whole set. */
   setEndpoints(endpoints: Iterable<E>): void {
-    this.#endpoints.length = 0
-    this.#ready = 0
+    for (const endpoint of [...this.#endpoints]) this.remove(endpoint)
     this.#probeAt = 0
     for (const endpoint of endpoints) this.add(endpoint)
   }
@@ -94,6 +97,7 @@ export class P2cBalancer<E extends BalancedEndpoint> {
     }
     endpoints[at] = endpoints[endpoints.length - 1]!
     endpoints.pop()
+    this.#slowStart?.forget(endpoint)
     return true
   }
 
@@ -119,9 +123,30 @@ export class P2cBalancer<E extends BalancedEndpoint> {
       const b = endpoints[second]!
       if (!a.isReady()) this.#demote(first)
       else if (!b.isReady()) this.#demote(second)
+      else if (this.#slowStart?.isRamping(nowMs)) return this.#chooseRamping(a, b, this.#slowStart, nowMs)
       else if (a.load.isForgotten(nowMs) !== b.load.isForgotten(nowMs)) return a.load.isForgotten(nowMs) ? a : b
       else return b.load.isLessThan(a.load, nowMs) ? b : a
     }
+  }
+
+  /** The part of its share that `endpoint` gets, because it is new; 1 for all others. */
+  share(endpoint: E, nowMs: number): number {
+    return this.#slowStart?.isRamping(nowMs) ? this.#slowStart.share(endpoint, nowMs) : 1
+  }
+
+  /**
+   * The newer of the two is given up at random where its share is smaller, and otherwise compared as if it were as much
+   * busier. The first alone is not enough under load, where it would win whenever it is compared; the second alone would
+   * leave it idle where nobody is busy.
+   */
+  #chooseRamping(a: E, b: E, slowStart: SlowStart<E>, nowMs: number): E {
+    const shareA = slowStart.share(a, nowMs)
+    const shareB = slowStart.share(b, nowMs)
+    const [newer, older] = shareA < shareB ? [a, b] : [b, a]
+    const part = Math.min(shareA, shareB) / Math.max(shareA, shareB)
+    if (part < 1 && this.#random() >= part) return older
+    if (a.load.isForgotten(nowMs) !== b.load.isForgotten(nowMs)) return a.load.isForgotten(nowMs) ? a : b
+    return newer.load.isLessThanAt(part, older.load, nowMs) ? newer : older
   }
 
   #probe(): void {
@@ -139,10 +164,12 @@ export class P2cBalancer<E extends BalancedEndpoint> {
   }
 
   #promote(at: number): void {
+    this.#slowStart?.onReady(this.#endpoints[at]!)
     this.#swap(at, this.#ready++)
   }
 
   #demote(at: number): void {
+    this.#slowStart?.onAway(this.#endpoints[at]!)
     this.#swap(at, --this.#ready)
   }
 

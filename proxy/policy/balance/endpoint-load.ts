@@ -64,6 +64,13 @@ export class EndpointLoad {
     return this.at(nowMs) < other.at(nowMs)
   }
 
+  /** As `isLessThan`, for an endpoint that is to have `part` of the other's requests. */
+  isLessThanAt(part: number, other: EndpointLoad, nowMs: number): boolean {
+    const inFlight = this.#inFlight / part
+    if (!this.isMeasured || !other.isMeasured) return inFlight < other.#inFlight
+    return Math.max(this.#rtt.at(nowMs), RTT_FLOOR_MS) * (inFlight + 1) < other.at(nowMs)
+  }
+
   /** A request was given to this endpoint. Exactly one of `firstByte` and `failed` follows. */
   start(nowMs: number): void {
     this.#inFlight++

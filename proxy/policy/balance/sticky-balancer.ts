@@ -57,7 +57,8 @@ export class StickyBalancer<E extends StickyEndpoint> {
     for (let step = 0; step < steps; step++, at = ring.next(at)) {
       const endpoint = ring.owner(at)
       if (endpoint === last || endpoint === failed || !endpoint.isReady()) continue
-      if (endpoint.load.inFlight < Math.max(FREE_IN_FLIGHT, Math.ceil(bound * endpoint.weight)))
+      const share = this.#balancer.share(endpoint, nowMs)
+      if (endpoint.load.inFlight < Math.max(FREE_IN_FLIGHT, bound * endpoint.weight) * share)
         return this.#count(endpoint, home)
       full ??= endpoint
       last = endpoint
