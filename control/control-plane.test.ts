@@ -20,8 +20,8 @@ import { Pkcs10CertificateRequestGenerator, SubjectAlternativeNameExtension } fr
 const WEB_ID = 'web.shop.serviceaccount.identity.linkerd.cluster.local'
 const WORKLOAD = '{"ns":"shop", "pod":"web-1"}\n'
 const LISTEN = { destination: '127.0.0.1:0', policy: '127.0.0.1:0', identity: '127.0.0.1:0' }
-/** A change must be seen by a client within this time. */
-const PROMPT_MS = 100
+/** Only a bug takes longer, however busy the machine is; how prompt changes are is measured in bench/control. */
+const PATIENCE_MS = 20_000
 
 const web = service({ name: 'web', clusterIP: '10.96.0.1' })
 const pods = [1, 2, 3].map((n) => pod({ name: `web-${n}`, ip: `10.0.0.${n}` }))
@@ -59,8 +59,8 @@ async function start(t: Test, options: Partial<ControlPlaneOptions> = {}) {
 }
 
 /** The next message of a stream; fails when it does not come in time. */
-async function next<T>(stream: ClientReadableStream<T>, withinMs = 2_000): Promise<T> {
-  const [message] = await once(stream, 'data', { signal: AbortSignal.timeout(withinMs) })
+async function next<T>(stream: ClientReadableStream<T>): Promise<T> {
+  const [message] = await once(stream, 'data', { signal: AbortSignal.timeout(PATIENCE_MS) })
   return message as T
 }
 
@@ -87,14 +87,14 @@ test('endpoints come and go on the stream', async (t) => {
   const { destination, store } = await start(t)
   const stream = destination.get({ path: 'web.shop.svc.cluster.local:80', contextToken: '{"ns":"shop"}' })
   stream.on('error', () => {})
-  t.equal(describe(await next(stream, 1_000)), 'none, exists true', 'at once, although there is none')
+  t.equal(describe(await next(stream)), 'none, exists true', 'at once, although there is none')
   for (const [numbers, expected] of [
     [[1, 2], 'add 1,2'],
     [[1, 2, 3], 'add 3'],
     [[1, 3], 'remove 2'],
     [[], 'none, exists true'],
   ] as const) {
-    const message = next(stream, PROMPT_MS)
+    const message = next(stream)
     store.apply([slices(...numbers)])
     t.equal(describe(await message), expected)
   }
@@ -117,7 +117,7 @@ test('profile changes are seen', async (t) => {
   const stream = destination.getProfile({ path: '10.96.0.1:80', contextToken: '{"ns":"shop"}' })
   stream.on('error', () => {})
   t.same((await next<DestinationProfile>(stream)).routes, [])
-  const changed = next<DestinationProfile>(stream, PROMPT_MS)
+  const changed = next<DestinationProfile>(stream)
   store.apply([
     profile('web.shop.svc.cluster.local', 'shop', { routes: [{ name: 'r', condition: { method: 'GET' } }] }),
   ])
@@ -125,7 +125,7 @@ test('profile changes are seen', async (t) => {
     (await changed).routes.map(({ metricsLabels }) => metricsLabels.route),
     ['r'],
   )
-  const gone = next<DestinationProfile>(stream, PROMPT_MS)
+  const gone = next<DestinationProfile>(stream)
   store.delete([{ kind: 'ServiceProfile', namespace: 'shop', name: 'web.shop.svc.cluster.local' }])
   t.same((await gone).routes, [])
   stream.cancel()
@@ -212,7 +212,7 @@ test('policies of both sides, and what becomes of their targets', async (t) => {
   const watch = outbound.watch({ sourceWorkload: WORKLOAD, target: addr })
   watch.on('error', () => {})
   t.equal((await next(watch)).protocol?.kind.case, 'detect')
-  const opaque = next(watch, PROMPT_MS)
+  const opaque = next(watch)
   store.apply([
     service({ name: 'web', clusterIP: '10.96.0.1', annotations: { 'config.linkerd.io/opaque-ports': '80' } }),
   ])
@@ -224,7 +224,7 @@ test('policies of both sides, and what becomes of their targets', async (t) => {
   const port = inbound.watchPort({ workload: WORKLOAD, port: 8080 })
   port.on('error', () => {})
   t.equal((await next(port)).protocol?.kind.case, 'detect')
-  const strict = next(port, PROMPT_MS)
+  const strict = next(port)
   store.apply([
     pod({ name: 'web-1', ip: '10.0.0.1', annotations: { 'config.linkerd.io/default-inbound-policy': 'deny' } }),
   ])
