@@ -6,6 +6,7 @@
  */
 
 import { canonicalIp } from '../../api/ip.ts'
+import type { ExternalWorkload } from '../../api/resources/external-workload.ts'
 import type { Kind, ResourceOf } from '../../api/resources/kinds.ts'
 import type { Container, Pod } from '../../api/resources/pod.ts'
 import type { EndpointSlice, Service } from '../../api/resources/service.ts'
@@ -41,6 +42,7 @@ export function grouped<K extends Kind>(kind: K, keysOf: (object: ResourceOf<K>)
 
 const SERVICES_BY_IP = grouped('Service', clusterIps)
 const PODS_BY_IP = grouped('Pod', podIps)
+const EXTERNAL_WORKLOADS_BY_IP = grouped('ExternalWorkload', externalIps)
 const PODS_BY_HOST_IP = grouped('Pod', hostIps)
 const SLICES_BY_SERVICE = grouped('EndpointSlice', serviceOfSlice)
 const SLICES_BY_NODE = grouped('EndpointSlice', nodesOfSlice)
@@ -100,6 +102,10 @@ export class Cluster {
     return this.group(PODS_BY_IP, ip)
   }
 
+  externalWorkloadsAt(ip: string): readonly ExternalWorkload[] {
+    return this.group(EXTERNAL_WORKLOADS_BY_IP, ip)
+  }
+
   /** Pods that are reached through a port of their node. */
   podsAtHostPort(ip: string, port: number): readonly { readonly pod: Pod; readonly containerPort: number }[] {
     return this.group(PODS_BY_HOST_IP, ip).flatMap((pod) =>
@@ -140,6 +146,10 @@ function podIps({ metadata, spec, status }: Pod): readonly string[] {
   const isGone = status.phase === 'Succeeded' || status.phase === 'Failed' || metadata.deletionTimestamp !== undefined
   if (isGone || spec.hostNetwork) return []
   return canonical([status.podIP, ...status.podIPs.map(({ ip }) => ip)])
+}
+
+function externalIps({ metadata, spec }: ExternalWorkload): readonly string[] {
+  return metadata.deletionTimestamp === undefined ? canonical(spec.workloadIPs.map(({ ip }) => ip)) : []
 }
 
 function hostIps(pod: Pod): readonly string[] {

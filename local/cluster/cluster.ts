@@ -13,7 +13,7 @@ import type { ObjectKey, WritableResourceStore } from '../../control/resources/s
 import type { AddressPool } from '../network/addresses.ts'
 import { type PodHost, PodRunner } from '../pods/pod-runner.ts'
 import { ownedPods, planDeployment, podOf, podSuffix } from './deployments.ts'
-import { endpointSlicesOf, isTerminating, MANAGED_BY_LABEL, MANAGER } from './endpoints.ts'
+import { endpointSlicesOf, isOwnSlice, isTerminating } from './endpoints.ts'
 
 export interface ClusterOptions {
   /** Read, and written with what is: statuses, endpoints. */
@@ -86,7 +86,7 @@ export class LocalCluster {
   #reconcile(changed: ReadonlySet<Kind>): void {
     if (changed.has('Deployment') || changed.has('Pod') || changed.has('Namespace')) this.#reconcileDeployments()
     if (changed.has('Pod')) this.#reconcilePods()
-    if (changed.has('Pod') || changed.has('Service')) this.#reconcileEndpoints()
+    if (changed.has('Pod') || changed.has('ExternalWorkload') || changed.has('Service')) this.#reconcileEndpoints()
     if (changed.has('Service') || changed.has('EndpointSlice')) this.#options.onServices()
   }
 
@@ -183,8 +183,8 @@ export class LocalCluster {
 
   #reconcileEndpoints(): void {
     const { store } = this.#options
-    const wanted = endpointSlicesOf(store.list('Service'), store.list('Pod'))
-    const held = store.list('EndpointSlice').filter(({ metadata }) => metadata.labels[MANAGED_BY_LABEL] === MANAGER)
+    const wanted = endpointSlicesOf(store.list('Service'), store.list('Pod'), store.list('ExternalWorkload'))
+    const held = store.list('EndpointSlice').filter(isOwnSlice)
     const names = new Set(wanted.map(({ metadata }) => `${metadata.namespace}/${metadata.name}`))
     const gone = held.filter(({ metadata }) => !names.has(`${metadata.namespace}/${metadata.name}`))
     const apply = wanted.filter(

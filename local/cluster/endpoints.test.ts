@@ -1,6 +1,7 @@
 import { test } from 'tap'
-import { pod, service } from '../testing/objects.ts'
-import { endpointSlicesOf } from './endpoints.ts'
+import type { ResourceOf } from '../../api/resources/kinds.ts'
+import { manifest, pod, service } from '../testing/objects.ts'
+import { endpointSlicesOf, isOwnSlice } from './endpoints.ts'
 
 const web = service('web', '{ selector: { app: web }, ports: [{ name: http, port: 80, targetPort: http }] }')
 const labels = { app: 'web' }
@@ -78,4 +79,26 @@ test('a service without selector or pods', async (t) => {
     [{ metadata: { name: 'web' }, endpoints: [] }],
     'without pods it is known to have nobody',
   )
+})
+
+test('machines outside have slices of their own', async (t) => {
+  const [vm] = manifest(`
+apiVersion: workload.linkerd.io/v1beta1
+kind: ExternalWorkload
+metadata: { name: vm, namespace: shop, labels: { app: web } }
+spec:
+  meshTLS: { identity: spiffe://example.com/vm, serverName: vm.example.com }
+  workloadIPs: [{ ip: 192.0.2.7 }]
+  ports: [{ name: http, port: 8080 }]
+status: { conditions: [{ type: Ready, status: 'True' }] }
+`) as readonly ResourceOf<'ExternalWorkload'>[]
+  const slices = endpointSlicesOf([web], [pod('a', { ip: '10.42.0.2', labels, spec: withPort(8080) })], [vm!])
+  t.same(
+    slices.map(({ metadata, endpoints }) => [metadata.name, endpoints[0]?.addresses[0]]),
+    [
+      ['web', '10.42.0.2'],
+      ['linkerd-external-web-0', '192.0.2.7'],
+    ],
+  )
+  t.ok(slices.every(isOwnSlice), 'which are kept with the others')
 })

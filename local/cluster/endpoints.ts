@@ -1,4 +1,7 @@
-/** Which pods answer for a service: services and pods in, EndpointSlices out. A pure function, as in any index. */
+/**
+ * Who answers for a service: services, pods and machines outside in, EndpointSlices out. A pure function, as in any index.
+ */
+import type { ExternalWorkload } from '../../api/resources/external-workload.ts'
 import { hasLabels, meta } from '../../api/resources/meta.ts'
 import type { Pod } from '../../api/resources/pod.ts'
 import {
@@ -9,20 +12,39 @@ import {
   type Service,
   type ServicePort,
 } from '../../api/resources/service.ts'
+import {
+  EXTERNAL_WORKLOADS_MANAGER,
+  externalSlicesOf,
+  MANAGED_BY_LABEL,
+} from '../../control/destination/index/external-slices.ts'
 import { NODE_NAME } from '../network/addresses.ts'
 
-/** Label of slices that this controller wrote; others are left alone. */
-export const MANAGED_BY_LABEL = 'endpointslice.kubernetes.io/managed-by'
-export const MANAGER = 'weft-local'
+const MANAGER = 'weft-local'
 
-/** All slices of all services with a selector. Pods whose named ports differ get slices of their own. */
-export function endpointSlicesOf(services: readonly Service[], pods: readonly Pod[]): EndpointSlice[] {
+/**
+ * All slices of all services with a selector. Pods whose named ports differ get slices of their own, and so do
+ * machines outside.
+ */
+export function endpointSlicesOf(
+  services: readonly Service[],
+  pods: readonly Pod[],
+  workloads: readonly ExternalWorkload[] = [],
+): EndpointSlice[] {
   const byNamespace = new Map<string, Pod[]>()
   for (const pod of pods) {
     const { namespace } = pod.metadata
     byNamespace.set(namespace, [...(byNamespace.get(namespace) ?? []), pod])
   }
-  return services.flatMap((service) => slicesOf(service, byNamespace.get(service.metadata.namespace) ?? []))
+  return services.flatMap((service) => [
+    ...slicesOf(service, byNamespace.get(service.metadata.namespace) ?? []),
+    ...externalSlicesOf(service, workloads),
+  ])
+}
+
+/** Whether `endpointSlicesOf` made it; slices of others are left alone. */
+export function isOwnSlice({ metadata }: EndpointSlice): boolean {
+  const manager = metadata.labels[MANAGED_BY_LABEL]
+  return manager === MANAGER || manager === EXTERNAL_WORKLOADS_MANAGER
 }
 
 export function isPodReady(pod: Pod): boolean {

@@ -4,6 +4,7 @@ import { durationFromMs } from '../../../api/duration.ts'
 import {
   type ProtocolHint,
   ProtocolHintSchema,
+  type TlsIdentity,
   TlsIdentitySchema,
   type WeightedAddr,
   WeightedAddrSchema,
@@ -28,8 +29,12 @@ export function endpointMessage(
   })
 }
 
-function meshFields({ identity, hint, transportPort }: MeshPeer): MessageInitShape<typeof WeightedAddrSchema> {
-  const name = identity === undefined ? undefined : { name: identity }
+function meshFields({
+  identity,
+  serverName,
+  hint,
+  transportPort,
+}: MeshPeer): MessageInitShape<typeof WeightedAddrSchema> {
   return {
     protocolHint: hintMessage(hint, transportPort),
     http2: {
@@ -39,10 +44,18 @@ function meshFields({ identity, hint, transportPort }: MeshPeer): MessageInitSha
         whileIdle: true,
       },
     },
-    ...(name !== undefined && {
-      tlsIdentity: create(TlsIdentitySchema, { strategy: { case: 'dnsLikeIdentity', value: name }, serverName: name }),
-    }),
+    ...(identity !== undefined && { tlsIdentity: tlsIdentity(identity, serverName ?? identity) }),
   }
+}
+
+function tlsIdentity(identity: string, serverName: string): TlsIdentity {
+  return create(TlsIdentitySchema, {
+    // What is no URI would be refused in a URI's place, and the endpoint spoken to in plain text by some proxies.
+    strategy: identity.includes('://')
+      ? { case: 'uriLikeIdentity', value: { uri: identity } }
+      : { case: 'dnsLikeIdentity', value: { name: identity } },
+    serverName: { name: serverName },
+  })
 }
 
 function hintMessage(hint: MeshPeer['hint'], transportPort: number | undefined): ProtocolHint {

@@ -4,7 +4,7 @@ import type { Pod } from '../../../api/resources/pod.ts'
 import { KubernetesLabel, MeshLabel, meshIdentity } from '../../../api/vocabulary.ts'
 import type { Cluster } from '../../cluster/cluster.ts'
 import { isOpaqueOn, isSkippedInbound, proxyPorts } from '../../cluster/ports.ts'
-import type { Endpoint, MeshPeer } from '../model/endpoint.ts'
+import { type Endpoint, type MeshPeer, ownerLabel } from '../model/endpoint.ts'
 
 /** The endpoint without the labels that depend on who asks. */
 export function podEndpoint(cluster: Cluster, pod: Pod, address: SocketAddress, zone: string): Endpoint {
@@ -42,7 +42,7 @@ function podLabels(pod: Pod, zone: string): Readonly<Record<string, string>> {
   const controlPlaneNs = labels[MeshLabel.controlPlaneNs]
   const templateHash = labels[KubernetesLabel.podTemplateHash]
   return {
-    [owner.kind]: owner.name,
+    ...ownerLabel(owner),
     pod: name,
     serviceaccount: serviceAccountOf(pod),
     ...(controlPlaneNs !== undefined && { control_plane_ns: controlPlaneNs }),
@@ -54,9 +54,6 @@ function podLabels(pod: Pod, zone: string): Readonly<Record<string, string>> {
 function serviceAccountOf({ spec }: Pod): string {
   return spec.serviceAccountName || 'default'
 }
-
-/** Kinds whose label would clash with the label `job` that Prometheus sets itself. */
-const RENAMED_KINDS: ReadonlyMap<string, string> = new Map([['job', 'k8s_job']])
 
 /**
  * The top-level owner. ReplicaSets are not watched: one made by a Deployment is named after it and the hash that its
@@ -72,6 +69,5 @@ function ownerOf({ metadata }: Pod): { readonly kind: string; readonly name: str
   }
   const cronJob = labels[`${MeshLabel.ownerPrefix}cronjob`]
   if (owner.kind === 'Job' && cronJob !== undefined) return { kind: 'cronjob', name: cronJob }
-  const kind = owner.kind.toLowerCase()
-  return { kind: RENAMED_KINDS.get(kind) ?? kind, name: owner.name }
+  return owner
 }

@@ -1,15 +1,17 @@
 /** From an address or a name to its profile. A pure function of the cluster. */
 import { status } from '@grpc/grpc-js'
 import { hasPort } from '../../../api/port-set.ts'
+import type { ExternalWorkload } from '../../../api/resources/external-workload.ts'
 import type { Pod } from '../../../api/resources/pod.ts'
 import type { Service } from '../../../api/resources/service.ts'
-import { serviceFqdn } from '../../../api/vocabulary.ts'
+import { KubernetesLabel, serviceFqdn } from '../../../api/vocabulary.ts'
 import { type Authority, parseServiceName, type ServiceRef } from '../../cluster/authority.ts'
 import type { Cluster } from '../../cluster/cluster.ts'
 import { isOpaqueOn, servicePort, serviceProtocol } from '../../cluster/ports.ts'
 import { GrpcError } from '../../grpc/error.ts'
 import type { Endpoint } from '../model/endpoint.ts'
 import type { Profile } from '../model/profile.ts'
+import { externalEndpoint } from './external-endpoint.ts'
 import { podEndpoint } from './pod-endpoint.ts'
 
 /** @throws GrpcError for what has no profile */
@@ -30,6 +32,12 @@ function profileOfIp(cluster: Cluster, { host: ip, port }: Authority, clientNs: 
   const podName = ({ metadata }: Pod) => `Pod ${metadata.namespace}/${metadata.name}`
   const pod = onlyOne(cluster.podsAt(ip), ip, podName)
   if (pod !== undefined) return podProfile(cluster, pod, ip, port)
+  const external = onlyOne(
+    cluster.externalWorkloadsAt(ip),
+    ip,
+    ({ metadata }) => `ExternalWorkload ${metadata.namespace}/${metadata.name}`,
+  )
+  if (external !== undefined) return externalProfile(cluster, external, ip, port)
   const hosted = onlyOne(cluster.podsAtHostPort(ip, port), `${ip}:${port}`, (each) => podName(each.pod))
   if (hosted !== undefined) return podProfile(cluster, hosted.pod, hosted.pod.status.podIP, hosted.containerPort)
   const isOpaque = hasPort(cluster.config.opaquePorts, port)
@@ -95,6 +103,17 @@ function podProfile(cluster: Cluster, pod: Pod, ip: string, port: number): Profi
     labels: { ...described.labels, namespace: pod.metadata.namespace },
   }
   return { kind: 'endpoint', endpoint, isOpaque }
+}
+
+/** Where it is not ready it is only not balanced to: its proxy may answer all the same, and is never spoken to plainly. */
+function externalProfile(cluster: Cluster, workload: ExternalWorkload, ip: string, port: number): Profile {
+  const zone = workload.metadata.labels[KubernetesLabel.zone] ?? ''
+  const described = externalEndpoint(cluster, workload, { ip, port }, zone)
+  const endpoint: Endpoint = {
+    ...described,
+    labels: { ...described.labels, namespace: workload.metadata.namespace },
+  }
+  return { kind: 'endpoint', endpoint, isOpaque: isOpaqueOn(cluster, workload, port) }
 }
 
 function onlyOne<T>(found: readonly T[], address: string, nameOf: (object: T) => string): T | undefined {

@@ -4,13 +4,13 @@
  * A snapshot is shared by all clients that watch the same port; what differs per client (its node, its zone) is
  * computed once per variant and kept with the snapshot.
  */
-import { canonicalIp, formatSocketAddress } from '../../../api/ip.ts'
-import type { Pod } from '../../../api/resources/pod.ts'
+import { canonicalIp, formatSocketAddress, type SocketAddress } from '../../../api/ip.ts'
 import type { EndpointSlice, EndpointSliceEndpoint, Service } from '../../../api/resources/service.ts'
 import type { ServiceRef } from '../../cluster/authority.ts'
 import type { Cluster } from '../../cluster/cluster.ts'
-import { portsNamed, servicePort } from '../../cluster/ports.ts'
-import { type ClientTopology, forClient, type ServiceEndpoint, zoneLocality } from '../model/endpoint.ts'
+import { portsNamed, servicePort, type Workload } from '../../cluster/ports.ts'
+import { type ClientTopology, type Endpoint, forClient, type ServiceEndpoint, zoneLocality } from '../model/endpoint.ts'
+import { externalEndpoint } from './external-endpoint.ts'
 import { podEndpoint } from './pod-endpoint.ts'
 
 export interface ServiceEndpoints {
@@ -84,13 +84,16 @@ function sourcesOf(
   service: Service | undefined,
 ): readonly unknown[] {
   const slices = cluster.slicesOf(namespace, name)
-  const targets = slices.flatMap(({ endpoints }) => endpoints.map((endpoint) => podOf(cluster, namespace, endpoint)))
-  const namespaces = new Set([namespace, ...targets.flatMap((pod) => pod?.metadata.namespace ?? [])])
+  const targets = slices.flatMap(({ endpoints }) =>
+    endpoints.map((endpoint) => workloadOf(cluster, namespace, endpoint)),
+  )
+  const namespaces = new Set([namespace, ...targets.flatMap((workload) => workload?.metadata.namespace ?? [])])
   return [service, ...slices, ...targets, ...[...namespaces].map((each) => cluster.get('Namespace', '', each))]
 }
 
-function podOf(cluster: Cluster, namespace: string, { targetRef }: EndpointSliceEndpoint): Pod | undefined {
-  return targetRef?.kind === 'Pod' ? cluster.get('Pod', targetRef.namespace ?? namespace, targetRef.name) : undefined
+function workloadOf(cluster: Cluster, namespace: string, { targetRef }: EndpointSliceEndpoint): Workload | undefined {
+  if (targetRef?.kind !== 'Pod' && targetRef?.kind !== 'ExternalWorkload') return undefined
+  return cluster.get(targetRef.kind, targetRef.namespace ?? namespace, targetRef.name)
 }
 
 function* listEndpoints(
@@ -125,36 +128,51 @@ function endpointOf(
   const { addresses, targetRef, nodeName = '', zone = '', hints } = endpoint
   // Kubernetes: several addresses of one endpoint are interchangeable, and consumers use the first.
   const ip = addresses[0] === undefined ? undefined : canonicalIp(addresses[0])
-  // Without knowing the workload its identity is unknown, and it must not be spoken to in plain text.
-  if (targetRef?.kind === 'ExternalWorkload') return undefined
-  const pod = podOf(cluster, service.metadata.namespace, endpoint)
-  // Before the pod itself is known nobody can tell whether it is meshed, and plain text to a meshed pod is wrong.
-  if (ip === undefined || (targetRef?.kind === 'Pod' && pod === undefined)) return undefined
-  const target = targetPort(service, port, slice, pod)
+  const workload = workloadOf(cluster, service.metadata.namespace, endpoint)
+  // Before the workload itself is known nobody can tell whether it is meshed, and plain text to a meshed one is wrong.
+  const isUnknown = workload === undefined && (targetRef?.kind === 'Pod' || targetRef?.kind === 'ExternalWorkload')
+  if (ip === undefined || isUnknown) return undefined
+  const target = targetPort(service, port, slice, workload)
   if (target === undefined) return undefined
   const address = { ip, port: target }
   const zones = hints?.forZones?.map((hint) => hint.name)
   return {
-    ...(pod === undefined ? { address, labels: { zone } } : podEndpoint(cluster, pod, address, zone)),
+    ...describedEndpoint(cluster, workload, address, zone),
     nodeName,
     zone,
     ...(zones !== undefined && zones.length > 0 && { forZones: zones }),
   }
 }
 
+function describedEndpoint(
+  cluster: Cluster,
+  workload: Workload | undefined,
+  address: SocketAddress,
+  zone: string,
+): Endpoint {
+  switch (workload?.kind) {
+    case 'Pod':
+      return podEndpoint(cluster, workload, address, zone)
+    case 'ExternalWorkload':
+      return externalEndpoint(cluster, workload, address, zone)
+    case undefined:
+      return { address, labels: { zone } }
+  }
+}
+
 /**
  * The number behind a service port. The slice has it under the port's name; a slice that leaves it out means "as the
- * service says", where a name is one of the pod's container ports. A port that the service does not declare is taken
- * as the pod's own, which is how members of headless services are reached.
+ * service says", where a name is one of the workload's own ports. A port that the service does not declare is taken
+ * as the workload's own, which is how members of headless services are reached.
  */
-function targetPort(service: Service, port: number, slice: EndpointSlice, pod: Pod | undefined): number | undefined {
+function targetPort(service: Service, port: number, slice: EndpointSlice, workload?: Workload): number | undefined {
   const declared = servicePort(service, port)
   if (declared === undefined) return port
   const sliced = slice.ports.find(({ name, protocol }) => name === declared.name && protocol === 'TCP')
   if (sliced?.port !== undefined) return sliced.port
   if (sliced === undefined && slice.ports.length > 0) return undefined
   if (typeof declared.targetPort === 'number') return declared.targetPort
-  return pod === undefined ? undefined : portsNamed(pod, declared.targetPort)?.[0]
+  return workload === undefined ? undefined : portsNamed(workload, declared.targetPort)?.[0]
 }
 
 function targetKey({ targetRef }: EndpointSliceEndpoint): string {

@@ -10,8 +10,13 @@ export interface Endpoint {
 }
 
 export interface MeshPeer {
-  /** What its certificate must say. Absent when another control plane issued it, which is not trusted here. */
+  /**
+   * What its certificate must say: a DNS name or a SPIFFE URI. Absent when another control plane issued it, which is not
+   * trusted here.
+   */
   readonly identity?: string
+  /** The name to ask it by; absent when that is the identity. */
+  readonly serverName?: string
   readonly hint?: 'h2' | 'opaque'
   /** Its inbound port, when connections go there and start with a transport header. */
   readonly transportPort?: number
@@ -49,4 +54,15 @@ export function forClient(
 export function zoneLocality(endpointZone: string, clientZone: string): 'local' | 'remote' | 'unknown' {
   if (endpointZone === '' || clientZone === '') return 'unknown'
   return endpointZone === clientZone ? 'local' : 'remote'
+}
+
+/** Kinds whose label would clash with the label `job` that Prometheus sets itself. */
+const RENAMED_KINDS: ReadonlyMap<string, string> = new Map([['job', 'k8s_job']])
+
+/** The label that tells what an endpoint belongs to, such as `deployment="web"`. */
+export function ownerLabel({ kind, name }: { readonly kind: string; readonly name: string }): {
+  readonly [kind: string]: string
+} {
+  const lower = kind.toLowerCase()
+  return { [RENAMED_KINDS.get(lower) ?? lower]: name }
 }
