@@ -23,7 +23,7 @@ import { HeadView } from '../policy/request-view.ts'
 import { RetryBudget } from '../policy/retry-budget.ts'
 import type { RouteHit } from '../policy/route.ts'
 import { findingsOf, findingsOfProfile, type RouteFindings } from '../policy/route-findings.ts'
-import { findHttpRule } from '../policy/route-match.ts'
+import { compileRoutes, findHttpRule } from '../policy/route-match.ts'
 import type { Head } from '../wire/head.ts'
 import type { Backend } from './backend.ts'
 import type { BalancedTarget } from './backend-cache.ts'
@@ -156,15 +156,13 @@ export class PolicyRouting implements Routing {
     this.#policy = policy
     this.#held = new Held(deps.cache)
     const plans = new Map<HttpRule, RoutePlan>()
-    for (const { hits } of policy.table.candidates) {
-      for (const hit of hits) {
-        let plan = plans.get(hit.rule)
-        if (plan === undefined) {
-          plan = this.#plan(parent, hit.route, hit.rule, isGrpc, deps)
-          plans.set(hit.rule, plan)
-        }
-        this.#byHit.set(hit, { plan, match: hit.match })
+    for (const hit of policy.table.candidates.flatMap(({ hits }) => hits)) {
+      let plan = plans.get(hit.rule)
+      if (plan === undefined) {
+        plan = this.#plan(parent, hit.route, hit.rule, isGrpc, deps)
+        plans.set(hit.rule, plan)
       }
+      this.#byHit.set(hit, { plan, match: hit.match })
     }
     this.#always = policy.table.always === undefined ? undefined : this.#byHit.get(policy.table.always)
   }
@@ -283,17 +281,7 @@ export function forwardPolicy(endpoint: EndpointMeta): HttpPolicy & { readonly e
     allowL5dHeaders: false,
   }
   const route: HttpRoute = { meta, hosts: [], rules: [rule] }
-  const hit: RouteHit<HttpRoute> = { route, rule, match: undefined }
-  return {
-    endpoint,
-    failureAccrual: undefined,
-    table: {
-      routes: [route],
-      needs: { method: false, path: false, query: false, authority: false, headers: false },
-      always: hit,
-      candidates: [{ route, hits: [hit] }],
-    },
-  }
+  return { endpoint, failureAccrual: undefined, table: compileRoutes([route]) }
 }
 
 /** Draws by weight among the backends that have a ready endpoint; with one there is nothing to draw. */

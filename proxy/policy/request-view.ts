@@ -14,6 +14,9 @@ const HOST = token('host')
 export class HeadView implements RequestView {
   readonly #head: Head
   #target: string | undefined = undefined
+  #path: string | undefined = undefined
+  #name = ''
+  #values: readonly string[] = []
 
   constructor(head: Head) {
     this.#head = head
@@ -24,9 +27,12 @@ export class HeadView implements RequestView {
   }
 
   get path(): string {
-    const target = this.#pathAndQuery()
-    const at = target.indexOf('?')
-    return at === -1 ? target : target.slice(0, at)
+    if (this.#path === undefined) {
+      const target = this.#pathAndQuery()
+      const at = target.indexOf('?')
+      this.#path = at === -1 ? target : target.slice(0, at)
+    }
+    return this.#path
   }
 
   get query(): string {
@@ -40,7 +46,12 @@ export class HeadView implements RequestView {
   }
 
   headerValues(name: string): readonly string[] {
-    return this.#head.valuesOf(name)
+    // Rules that differ in the value of one header ask for it again and again.
+    if (name !== this.#name) {
+      this.#name = name
+      this.#values = this.#head.valuesOf(name)
+    }
+    return this.#values
   }
 
   #pathAndQuery(): string {

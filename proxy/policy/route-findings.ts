@@ -6,16 +6,7 @@ import type { Meta } from './meta.ts'
 import type { Profile, RequestCondition } from './profile.ts'
 import { findProfileRoute, holds } from './profile-match.ts'
 import type { HostMatch, NamedMatch, PathMatch, Route, RouteHit, RouteMatch, RouteTable, ValueMatch } from './route.ts'
-import {
-  findHttpRule,
-  hostOf,
-  Mismatch,
-  mismatchAt,
-  mismatchOf,
-  NO_HOST,
-  type RequestView,
-  rankHost,
-} from './route-match.ts'
+import { findHttpRule, hostOf, Mismatch, mismatchAt, mismatchOf, type RequestView, takesHost } from './route-match.ts'
 
 /** One match of a rule, or a route as a whole where it is about other hosts. */
 export interface RouteFinding {
@@ -46,7 +37,7 @@ export function findingsOf<T extends Route>(table: RouteTable<T>, request: Reque
   const host = hostOf(request.authority)
   const found = table.candidates.flatMap(({ route, hits }): RouteFinding[] => {
     const { meta } = route
-    if (rankHost(route.hosts, host) === NO_HOST)
+    if (!takesHost(route.hosts, host))
       return [{ route: meta, rule: -1, match: -1, verdict: 'mismatch', reason: otherHost(route.hosts, host) }]
     return hits.map((hit) => ({ route: meta, ...placeOf(hit), ...verdictOf(hit, hit === chosen, request, query) }))
   })

@@ -1,7 +1,8 @@
 import { test } from 'tap'
 import { compilePattern, type RoutePattern } from '../../api/regex.ts'
+import { seededRandom } from '../wire/seeded-random.ts'
 import { defaultMeta } from './meta.ts'
-import type { HostMatch, NamedMatch, PathMatch, Route, RouteMatch } from './route.ts'
+import type { HostMatch, NamedMatch, PathMatch, Route, RouteHit, RouteMatch } from './route.ts'
 import { compileRoutes, findHttpRule, hostOf, type RequestView } from './route-match.ts'
 
 function pattern(source: string): RoutePattern {
@@ -71,15 +72,28 @@ test('the most specific match wins, ties go to the first', async (t) => {
       wins: 'long',
     },
     {
-      name: 'exact is not better than a prefix of the same length',
-      routes: [route('prefix', [http({ path: prefix('/a') })]), route('exact', [http({ path: exact('/a') })])],
-      request: { path: '/a' },
+      name: 'exact is better than a prefix of the same length',
+      routes: [
+        route('prefix', [http({ path: prefix('/a'), method: 'GET', headers: [named('x', '1')] })]),
+        route('exact', [http({ path: exact('/a') })]),
+      ],
+      request: { path: '/a', headers: { x: ['1'] } },
+      wins: 'exact',
+    },
+    {
+      name: 'a regex comes after prefixes',
+      routes: [route('regex', [http({ path: regex('/.*') })]), route('prefix', [http({ path: prefix('/a') })])],
+      request: { path: '/a/d' },
       wins: 'prefix',
     },
     {
-      name: 'a regex counts the whole path',
-      routes: [route('prefix', [http({ path: prefix('/abc') })]), route('regex', [http({ path: regex('/.*') })])],
-      request: { path: '/abc/d' },
+      name: 'but before the prefix that takes every path',
+      routes: [
+        route('all', [http({ path: prefix(''), method: 'GET' })]),
+        route('none', [http({ method: 'GET' })]),
+        route('regex', [http({ path: regex('/a+') })]),
+      ],
+      request: { path: '/aa' },
       wins: 'regex',
     },
     {
@@ -101,10 +115,56 @@ test('the most specific match wins, ties go to the first', async (t) => {
       wins: 'header',
     },
     {
-      name: 'query parameters count more than a method',
-      routes: [route('method', [http({ method: 'GET' })]), route('query', [http({ query: [named('q', '1')] })])],
-      request: { query: 'q=1' },
-      wins: 'query',
+      name: 'a method counts more than headers and query parameters',
+      routes: [
+        route('both', [http({ query: [named('q', '1')], headers: [named('x', '1')] })]),
+        route('method', [http({ method: 'GET' })]),
+      ],
+      request: { query: 'q=1', headers: { x: ['1'] } },
+      wins: 'method',
+    },
+    {
+      name: 'more headers are better than fewer, whatever the query',
+      routes: [
+        route('one', [http({ headers: [named('x', '1')], query: [named('q', '1'), named('r', '2')] })]),
+        route('two', [http({ headers: [named('x', '1'), named('y', '2')] })]),
+      ],
+      request: { query: 'q=1&r=2', headers: { x: ['1'], y: ['2'] } },
+      wins: 'two',
+    },
+    {
+      name: 'more query parameters are better than fewer',
+      routes: [
+        route('one', [http({ query: [named('q', '1')] })]),
+        route('two', [http({ query: [named('q', '1'), named('r', '2')] })]),
+      ],
+      request: { query: 'q=1&r=2' },
+      wins: 'two',
+    },
+    {
+      name: 'what is better but does not hold is passed over',
+      routes: [
+        route('prefix', [http({ path: prefix('/a') })]),
+        route('longer', [http({ path: prefix('/a/b'), method: 'POST' })]),
+        route('exact', [http({ path: exact('/a/b'), headers: [named('x', '1')] })]),
+      ],
+      request: { path: '/a/b' },
+      wins: 'prefix',
+    },
+    {
+      name: 'the first of equals, whatever stands between',
+      routes: [
+        route('a', [http({ path: prefix('/a') })]),
+        route('b', [http({ path: prefix('/a') }), http({ path: exact('/b') })]),
+      ],
+      request: { path: '/a/x' },
+      wins: 'a',
+    },
+    {
+      name: 'an empty prefix is no match and a prefix of all',
+      routes: [route('any', [http({})]), route('all', [http({ path: prefix('') })])],
+      request: {},
+      wins: 'any',
     },
     {
       name: 'a method is better than none',
@@ -152,6 +212,129 @@ test('hosts: exact beats suffix beats none, longer beats shorter, before any pat
     t.equal(nameOf(routes, { authority, path: '/very/long/path' }), wins, `${authority}`)
   }
 })
+
+test('a host whose rules do not hold leaves the request to the next', async (t) => {
+  const routes = [
+    route('any', [http({})]),
+    route('suffix', [http({ path: prefix('/s') })], [{ kind: 'suffix', suffix: '.example.com' }]),
+    route(
+      'two hosts',
+      [http({ path: prefix('/e') })],
+      [
+        { kind: 'exact', host: 'a.example.com' },
+        { kind: 'suffix', suffix: '.example.com' },
+      ],
+    ),
+  ]
+  const cases = [
+    { authority: 'a.example.com', path: '/e', wins: 'two hosts' },
+    { authority: 'b.example.com', path: '/e', wins: 'two hosts' },
+    { authority: 'a.example.com', path: '/s', wins: 'suffix' },
+    { authority: 'a.example.com', path: '/x', wins: 'any' },
+    { authority: '.example.com', path: '/s', wins: 'any' },
+  ]
+  for (const { authority, path, wins } of cases) t.equal(nameOf(routes, { authority, path }), wins, authority + path)
+})
+
+test('routes of a consumer come before those of the producer', async (t) => {
+  const inNamespace = (namespace: string, name: string, matches: RouteMatch[], hosts: HostMatch[] = []): Route => ({
+    ...route(name, matches, hosts),
+    meta: { group: 'gateway.networking.k8s.io', kind: 'HTTPRoute', namespace, name, section: '', port: 0 },
+  })
+  const routes = [
+    inNamespace('shop', 'producer', [http({ path: exact('/a') })], [{ kind: 'exact', host: 'web' }]),
+    inNamespace('client', 'consumer', [http({ path: prefix('/a') })]),
+    inNamespace('client', 'consumer, longer', [http({ path: prefix('/a/b') })]),
+    // Defaults of the control plane belong to nobody and stay last.
+    route('default', [http({})]),
+  ]
+  const find = (table: ReturnType<typeof compileRoutes>, path: string) =>
+    findHttpRule(table, view({ path }))?.route.meta.name
+  const table = compileRoutes(routes, 'shop')
+  t.equal(find(table, '/a'), 'consumer')
+  t.equal(find(table, '/a/b/c'), 'consumer, longer')
+  t.equal(find(table, '/b'), 'default', 'what none of them is about is left to the others')
+  t.equal(find(compileRoutes(routes), '/a'), 'producer', 'without a parent all are equal')
+})
+
+test('against every match in turn', async (t) => {
+  const random = seededRandom(7)
+  const pick = <T>(of: readonly T[]): T => of[Math.floor(random() * of.length)]!
+  const paths = [undefined, prefix(''), prefix('/a'), prefix('/a/b'), exact('/a'), exact('/a/b'), regex('/a.*')]
+  const hosts: HostMatch[][] = [
+    [],
+    [],
+    [{ kind: 'exact', host: 'x.y.z' }],
+    [{ kind: 'suffix', suffix: '.z' }],
+    [
+      { kind: 'suffix', suffix: '.y.z' },
+      { kind: 'exact', host: 'w.z' },
+    ],
+  ]
+  const randomMatch = (): RouteMatch =>
+    http({
+      path: pick(paths),
+      method: pick([undefined, 'GET', 'POST']),
+      headers: pick([[], [named('h', '1')], [named('h', '1'), named('i', '1')]]),
+      query: pick([[], [named('q', '1')]]),
+    })
+  for (let round = 0; round < 300; round++) {
+    const routes = Array.from({ length: 8 }, (_, at) =>
+      route(`r${at}`, Array.from({ length: 1 + Math.floor(random() * 3) }, randomMatch), pick(hosts)),
+    )
+    const table = compileRoutes(routes)
+    for (const path of ['/', '/a', '/a/b', '/a/b/c', '/ab'])
+      for (const authority of ['x.y.z', 'w.z', 'other']) {
+        const request = view({
+          path,
+          authority,
+          method: pick(['GET', 'POST', 'PUT']),
+          query: pick(['', 'q=1']),
+          headers: pick([{}, { h: ['1'] }, { h: ['1'], i: ['1'] }]),
+        })
+        const found = findHttpRule(table, request)
+        t.equal(
+          found,
+          bestOf(
+            table.candidates.flatMap(({ hits }) => hits),
+            request,
+          ),
+          `${round}: ${authority}${path}`,
+        )
+      }
+  }
+})
+
+/** The precedence said once more, match by match. */
+function bestOf(hits: readonly RouteHit[], request: RequestView): RouteHit | undefined {
+  let best: { readonly hit: RouteHit; readonly rank: readonly number[] } | undefined
+  for (const hit of hits) {
+    const { match, route: of } = hit
+    if (
+      match?.kind !== 'http' ||
+      findHttpRule(compileRoutes([{ ...of, rules: [{ matches: [match] }] }]), request) === undefined
+    )
+      continue
+    const hostRanks = of.hosts.map((matched) => {
+      if (matched.kind === 'exact') return matched.host === request.authority ? 1_000 : -1
+      return request.authority?.endsWith(matched.suffix) ? matched.suffix.length : -1
+    })
+    const host = of.hosts.length === 0 ? 0 : Math.max(...hostRanks)
+    const { path } = match
+    const pathRank =
+      path?.kind === 'exact'
+        ? 1_000
+        : path?.kind === 'regex'
+          ? 1
+          : path === undefined || path.prefix === ''
+            ? 0
+            : 1 + path.prefix.length
+    const rank = [host, pathRank, match.method === undefined ? 0 : 1, match.headers.length, match.query.length]
+    const differs = rank.findIndex((part, at) => part !== best?.rank[at])
+    if (best === undefined || (differs !== -1 && rank[differs]! > best.rank[differs]!)) best = { hit, rank }
+  }
+  return best?.hit
+}
 
 test('hostOf drops ports, brackets stay', async (t) => {
   const cases: [string | undefined, string][] = [
@@ -225,21 +408,30 @@ test('a single catch-all is found without reading the request', async (t) => {
   for (const match of [http({}), http({ path: prefix('') })]) {
     const table = compileRoutes([route('default', [match])])
     t.equal(findHttpRule(table, untouchable)?.match, match)
-    t.same(table.needs, { method: false, path: false, query: false, authority: false, headers: false })
   }
   const table = compileRoutes([route('default', [])])
   t.equal(findHttpRule(table, untouchable), findHttpRule(table, untouchable), 'and nothing is allocated')
 })
 
-test('needs name exactly what matches read', async (t) => {
-  const none = { method: false, path: false, query: false, authority: false, headers: false }
-  const cases: { match: RouteMatch; needs: object }[] = [
-    { match: http({ method: 'GET' }), needs: { ...none, method: true } },
-    { match: http({ path: prefix('/a') }), needs: { ...none, path: true } },
-    { match: http({ query: [named('q', '')] }), needs: { ...none, query: true } },
-    { match: http({ headers: [named('x', '')] }), needs: { ...none, headers: true } },
-    { match: grpc('', ''), needs: { ...none, method: true, path: true } },
+test('only what matches ask for is read', async (t) => {
+  const cases: { match: RouteMatch; reads: string[]; hosts?: HostMatch[] }[] = [
+    { match: http({ method: 'GET' }), reads: ['method'] },
+    { match: http({ path: prefix('/a') }), reads: ['path'] },
+    { match: http({ path: regex('/.*') }), reads: ['path'] },
+    { match: http({ query: [named('q', '')] }), reads: ['query'] },
+    { match: http({ headers: [named('x', '')] }), reads: ['headerValues'] },
+    { match: grpc('', ''), reads: ['method', 'path'] },
+    { match: http({}), reads: ['authority'], hosts: [{ kind: 'exact', host: 'web' }] },
   ]
-  for (const { match, needs } of cases) t.same(compileRoutes([route('r', [match])]).needs, needs)
-  t.same(compileRoutes([route('r', [], [{ kind: 'exact', host: 'a' }])]).needs, { ...none, authority: true })
+  for (const { match, reads, hosts } of cases) {
+    const seen = new Set<string>()
+    const request = new Proxy(view({ method: 'POST', path: '/a/b', query: 'q=', headers: { x: [''] } }), {
+      get(of, name) {
+        seen.add(String(name))
+        return Reflect.get(of, name)
+      },
+    })
+    findHttpRule(compileRoutes([route('r', [match], hosts)]), request)
+    t.same([...seen].sort(), reads)
+  }
 })

@@ -1,7 +1,7 @@
 /**
- * Finds the rule of a request among HTTPRoutes or GRPCRoutes, by the precedence of the Gateway API as Linkerd reads it:
- * most specific host, then for HTTP the longest path, most headers, most query parameters, a method; for gRPC the
- * longest service, the longest method, most headers. Ties go to the first in the list.
+ * Finds the rule of a request among HTTPRoutes or GRPCRoutes, by the precedence of the Gateway API: consumer routes, then
+ * the most specific host, then for HTTP the exact path, the longest prefix, a method, most headers, most query parameters;
+ * for gRPC the longest service, the longest method, most headers. Ties go to the first in the list.
  */
 import { matchesWhole } from '../../api/regex.ts'
 import type {
@@ -12,12 +12,12 @@ import type {
   RouteCandidate,
   RouteHit,
   RouteMatch,
-  RouteNeeds,
   RouteTable,
   ValueMatch,
 } from './route.ts'
+import { indexRoutes, type PathIndex } from './route-index.ts'
 
-/** A request as matches see it; parts that `RouteTable.needs` does not name are never read. Latin1 strings. */
+/** A request as matches see it; parts that no match asks for are never read. Latin1 strings. */
 export interface RequestView {
   readonly method: string
   /** Without the query. */
@@ -29,57 +29,79 @@ export interface RequestView {
   headerValues(name: string): readonly string[]
 }
 
-/** Ranks of the match just looked at, most important first. Scratch space: matching is synchronous, must not allocate. */
-let rank0 = 0
-let rank1 = 0
-let rank2 = 0
-let rank3 = 0
-/** The header or query parameter at which the match failed. */
-let failedAt = 0
-
 /** `undefined` when no route matches: 404. */
 export function findHttpRule<T extends Route>(table: RouteTable<T>, request: RequestView): RouteHit<T> | undefined {
   if (table.always !== undefined) return table.always
-  const host = table.needs.authority ? hostOf(request.authority) : ''
-  const { candidates } = table
-  let found: RouteHit<T> | undefined
-  let foundHost = 0
-  let best0 = 0
-  let best1 = 0
-  let best2 = 0
-  let best3 = 0
-  let query: URLSearchParams | undefined
-  for (let at = 0; at < candidates.length; at++) {
-    const { route, hits } = candidates[at]!
-    const hostRank = rankHost(route.hosts, host)
-    if (hostRank === NO_HOST || (found !== undefined && hostRank < foundHost)) continue
-    for (let h = 0; h < hits.length; h++) {
-      const hit = hits[h]!
-      const { match } = hit
-      if (match?.kind === 'http' && match.query.length > 0) query ??= new URLSearchParams(request.query)
-      if (mismatchOf(match, request, query) !== Mismatch.none) continue
-      const isBetter =
-        rank0 !== best0
-          ? rank0 > best0
-          : rank1 !== best1
-            ? rank1 > best1
-            : rank2 !== best2
-              ? rank2 > best2
-              : rank3 > best3
-      if (found !== undefined && hostRank === foundHost && !isBetter) continue
-      found = hit
-      foundHost = hostRank
-      best0 = rank0
-      best1 = rank1
-      best2 = rank2
-      best3 = rank3
+  parsedQuery = undefined
+  for (let tier = 0; tier < table.index.length; tier++) {
+    const { exact, suffixes, any, readsHost } = table.index[tier]!
+    if (readsHost) {
+      const host = hostOf(request.authority)
+      const own = exact.get(host)
+      const hit =
+        (own && findInPaths(own, request)) ?? (suffixes.size > 0 ? findBySuffix(suffixes, host, request) : undefined)
+      if (hit !== undefined) return hit
     }
+    const hit = any && findInPaths(any, request)
+    if (hit !== undefined) return hit
   }
-  return found
+  return undefined
 }
 
-/** Prepares routes for `findHttpRule`: once per policy update. */
-export function compileRoutes<T extends Route>(routes: readonly T[]): RouteTable<T> {
+/** Longer suffixes have more labels, so they begin further to the left. */
+function findBySuffix<T extends Route>(
+  suffixes: ReadonlyMap<string, PathIndex<T>>,
+  host: string,
+  request: RequestView,
+): RouteHit<T> | undefined {
+  // Something stands in front of a suffix.
+  for (let dot = host.indexOf('.', 1); dot !== -1; dot = host.indexOf('.', dot + 1)) {
+    const paths = suffixes.get(host.slice(dot))
+    const hit = paths && findInPaths(paths, request)
+    if (hit !== undefined) return hit
+  }
+  return undefined
+}
+
+function findInPaths<T extends Route>(paths: PathIndex<T>, request: RequestView): RouteHit<T> | undefined {
+  const { exact, prefixes, prefixLengths, others } = paths
+  if (exact.size > 0) {
+    const hits = exact.get(request.path)
+    const hit = hits && firstThatHolds(hits, request)
+    if (hit !== undefined) return hit
+  }
+  if (prefixLengths.length > 0) {
+    const { path } = request
+    for (let at = 0; at < prefixLengths.length; at++) {
+      const length = prefixLengths[at]!
+      // Whole segments: `/v2` is a prefix of `/v2` and `/v2/x`, not of `/v2x`.
+      if (path.length !== length && path.charCodeAt(length) !== SLASH) continue
+      const hits = prefixes.get(path.slice(0, length))
+      const hit = hits && firstThatHolds(hits, request)
+      if (hit !== undefined) return hit
+    }
+  }
+  return firstThatHolds(others, request)
+}
+
+const SLASH = 0x2f
+
+function firstThatHolds<T extends Route>(hits: readonly RouteHit<T>[], request: RequestView): RouteHit<T> | undefined {
+  for (let at = 0; at < hits.length; at++) {
+    const { match } = hits[at]!
+    if (match?.kind === 'http' && match.query.length > 0) parsedQuery ??= new URLSearchParams(request.query)
+    if (mismatchOf(match, request, parsedQuery, true) === Mismatch.none) return hits[at]
+  }
+  return undefined
+}
+
+/**
+ * Prepares routes for `findHttpRule`: once per policy update.
+ *
+ * @param producerNamespace of the object that the routes are about: a route of another namespace was made there for its own
+ *   clients (a consumer route) and counts before those of the producer; without one all are equal
+ */
+export function compileRoutes<T extends Route>(routes: readonly T[], producerNamespace = ''): RouteTable<T> {
   const candidates: RouteCandidate<T>[] = routes.map((route) => ({
     route,
     hits: route.rules.flatMap((rule): RouteHit<T>[] =>
@@ -88,9 +110,12 @@ export function compileRoutes<T extends Route>(routes: readonly T[]): RouteTable
         : rule.matches.map((match) => ({ route, rule, match })),
     ),
   }))
-  const only = candidates.length === 1 && candidates[0]!.hits.length === 1 ? candidates[0]!.hits[0]! : undefined
+  const hits = candidates.flatMap((candidate) => candidate.hits)
+  const only = hits.length === 1 ? hits[0]! : undefined
   const isAlways = only !== undefined && only.route.hosts.length === 0 && matchesEverything(only.match)
-  return { routes, candidates, needs: needsOf(routes, isAlways), always: isAlways ? only : undefined }
+  const isConsumer = ({ meta: { namespace } }: T): boolean =>
+    producerNamespace !== '' && namespace !== '' && namespace !== producerNamespace
+  return { routes, candidates, index: indexRoutes(hits, isConsumer), always: isAlways ? only : undefined }
 }
 
 /** Host of an authority in lower case, without port and trailing dot. */
@@ -102,58 +127,47 @@ export function hostOf(authority: string | undefined): string {
   return (host.endsWith('.') ? host.slice(0, -1) : host).toLowerCase()
 }
 
-/** No host of a route is the request's. */
-export const NO_HOST = -1
-/** Longer than any host, so that exact beats every suffix. */
-const EXACT_HOST = 1 << 20
-
-/** How specific the host is by which a route takes requests for `host`; `NO_HOST` when it does not. */
-export function rankHost(hosts: readonly HostMatch[], host: string): number {
-  if (hosts.length === 0) return 0
-  let rank = NO_HOST
-  for (let at = 0; at < hosts.length; at++) {
-    const match = hosts[at]!
-    if (match.kind === 'exact') {
-      if (match.host === host) rank = Math.max(rank, EXACT_HOST + host.length)
-    } else if (host.length > match.suffix.length && host.endsWith(match.suffix)) {
-      rank = Math.max(rank, 1 + match.suffix.length)
-    }
-  }
-  return rank
+/** Whether a route with these hosts takes requests for `host`. */
+export function takesHost(hosts: readonly HostMatch[], host: string): boolean {
+  return hosts.length === 0 || hosts.some((match) => isHost(match, host))
 }
+
+function isHost(match: HostMatch, host: string): boolean {
+  if (match.kind === 'exact') return match.host === host
+  return host.length > match.suffix.length && host.endsWith(match.suffix)
+}
+
+/** Of the request just looked at, when some match asked for it. Scratch space: matching is synchronous. */
+let parsedQuery: URLSearchParams | undefined
+
+/** The header or query parameter at which the match failed. */
+let failedAt = 0
 
 /** The first condition of a match that a request does not meet. */
 export const Mismatch = { none: 0, method: 1, path: 2, rpc: 3, header: 4, query: 5 } as const
 export type Mismatch = (typeof Mismatch)[keyof typeof Mismatch]
 
 /**
- * Why `match` does not hold; `Mismatch.none` when it does, and then its ranks are in the scratch variables. Of headers and
- * query parameters `mismatchAt()` is the one.
+ * Why `match` does not hold; `Mismatch.none` when it does. Of headers and query parameters `mismatchAt()` is the one.
+ *
+ * @param isIndexed the index found it by its path, unless that is a regular expression
  */
 export function mismatchOf(
   match: RouteMatch | undefined,
   request: RequestView,
   query: URLSearchParams | undefined,
+  isIndexed = false,
 ): Mismatch {
-  rank0 = rank1 = rank2 = rank3 = 0
   if (match === undefined) return Mismatch.none
   if (match.kind === 'grpc') {
     if (request.method !== 'POST') return Mismatch.method
     if (!matchesRpc(match.service, match.method, request.path)) return Mismatch.rpc
-    rank0 = match.service.length
-    rank1 = match.method.length
-    rank2 = match.headers.length
     return matchesHeaders(match.headers, request) ? Mismatch.none : Mismatch.header
   }
   if (match.method !== undefined && match.method !== request.method) return Mismatch.method
-  if (match.path !== undefined) {
-    const length = matchedPathLength(match.path, request.path)
-    if (length === NO_PATH) return Mismatch.path
-    rank0 = length
-  }
-  rank1 = match.headers.length
-  rank2 = match.query.length
-  rank3 = match.method === undefined ? 0 : 1
+  const { path } = match
+  if (path !== undefined && !(isIndexed && path.kind !== 'regex') && !matchesPath(path, request.path))
+    return Mismatch.path
   if (!matchesHeaders(match.headers, request)) return Mismatch.header
   return matchesQuery(match.query, query) ? Mismatch.none : Mismatch.query
 }
@@ -163,21 +177,18 @@ export function mismatchAt(): number {
   return failedAt
 }
 
-const NO_PATH = -1
-
-function matchedPathLength(match: PathMatch, path: string): number {
+function matchesPath(match: PathMatch, path: string): boolean {
   switch (match.kind) {
     case 'exact':
-      return match.path === path ? path.length : NO_PATH
+      return match.path === path
     case 'prefix': {
       const { prefix } = match
-      if (prefix === '') return 1
       // Whole segments: `/v2` is a prefix of `/v2` and `/v2/x`, not of `/v2x`.
-      const isWhole = path.length === prefix.length || path.charCodeAt(prefix.length) === 0x2f
-      return isWhole && path.startsWith(prefix) ? prefix.length : NO_PATH
+      const isWhole = prefix === '' || path.length === prefix.length || path.charCodeAt(prefix.length) === SLASH
+      return isWhole && path.startsWith(prefix)
     }
     case 'regex':
-      return matchesWhole(match.pattern, path) ? path.length : NO_PATH
+      return matchesWhole(match.pattern, path)
   }
 }
 
@@ -226,15 +237,4 @@ function matchesEverything(match: RouteMatch | undefined): boolean {
   const { path, headers, query, method } = match
   const anyPath = path === undefined || (path.kind === 'prefix' && path.prefix === '')
   return anyPath && headers.length === 0 && query.length === 0 && method === undefined
-}
-
-function needsOf(routes: readonly Route[], isAlways: boolean): RouteNeeds {
-  const all = isAlways ? [] : routes.flatMap((route) => route.rules.flatMap((rule) => rule.matches))
-  return {
-    method: all.some((match) => match.kind === 'grpc' || match.method !== undefined),
-    path: all.some((match) => match.kind === 'grpc' || match.path !== undefined),
-    query: all.some((match) => match.kind === 'http' && match.query.length > 0),
-    authority: routes.some((route) => route.hosts.length > 0),
-    headers: all.some((match) => match.headers.length > 0),
-  }
 }

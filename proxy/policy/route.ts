@@ -5,6 +5,7 @@
 
 import type { RoutePattern } from '../../api/regex.ts'
 import type { Meta } from './meta.ts'
+import type { RouteIndex } from './route-index.ts'
 
 /** Hosts are in lower case and without a trailing dot. A suffix begins with a dot: `*.example.com` is `.example.com`. */
 export type HostMatch =
@@ -64,21 +65,13 @@ export interface RouteHit<T extends Route = Route> {
   readonly match: RouteMatch | undefined
 }
 
-/** The parts of a request that some match reads. The others need not be decoded. */
-export interface RouteNeeds {
-  readonly method: boolean
-  readonly path: boolean
-  readonly query: boolean
-  readonly authority: boolean
-  readonly headers: boolean
-}
-
 export interface RouteTable<T extends Route = Route> {
   readonly routes: readonly T[]
-  readonly needs: RouteNeeds
+  /** All that may be found, in the order of the list. */
+  readonly candidates: readonly RouteCandidate<T>[]
+  readonly index: RouteIndex<T>
   /** Set when every request gets the same answer: the request need not be looked at. */
   readonly always: RouteHit<T> | undefined
-  readonly candidates: readonly RouteCandidate<T>[]
 }
 
 export interface RouteCandidate<T extends Route = Route> {

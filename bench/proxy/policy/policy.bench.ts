@@ -109,11 +109,39 @@ const ten = compileRoutes(
     ],
   })),
 )
+const TOO_MANY = 100
+const hundred = compileRoutes(
+  Array.from({ length: TOO_MANY }, (_, at) => ({
+    meta: defaultMeta(`r${at}`),
+    hosts: [],
+    rules: Array.from({ length: 10 }, (_, rule) => ({ matches: [prefix(`/api/v${at}/${rule}`)] })),
+  })),
+)
+const hundredAlike = compileRoutes(
+  Array.from({ length: TOO_MANY }, (_, at) => ({
+    meta: defaultMeta(`r${at}`),
+    hosts: [{ kind: 'exact' as const, host: at % 2 === 0 ? 'web.shop' : `web${at}.shop` }],
+    rules: Array.from({ length: 10 }, (_, rule) => ({
+      matches: [prefix('/api', [{ name: 'x', value: { kind: 'exact', value: `${at}-${rule}` } }])],
+    })),
+  })),
+)
 measure('route: the default one', () => {
   sink += findHttpRule(only, view) === undefined ? 0 : 1
 })
 measure('route: ten HTTPRoutes with a host and two matches each', () => {
   sink += findHttpRule(ten, view) === undefined ? 0 : 1
+})
+
+const last = { ...view, path: '/api/v99/9/orders' }
+measure('route: the last of 100 routes with 10 rules each, by path', () => {
+  sink += findHttpRule(hundred, last) === undefined ? 0 : 1
+})
+measure('route: none of 100 routes with 10 rules each, by path', () => {
+  sink += findHttpRule(hundred, view) === undefined ? 0 : 1
+})
+measure('route: none of 500 rules of one host and path that differ in a header', () => {
+  sink += findHttpRule(hundredAlike, view) === undefined ? 0 : 1
 })
 
 const profile = {

@@ -64,12 +64,13 @@ const CONNECTION_FILTERS = {
 export function outboundPolicyOf(message: PolicyMessage): OutboundPolicy {
   return orInvalid(() => {
     const parent = metaOf(message.metadata, 'the policy', true)
-    const protocol = within(describeMeta(parent), () => protocolOf(message))
+    const protocol = within(describeMeta(parent), () => protocolOf(message, parent.namespace))
     return { kind: 'target', parent, protocol }
   })
 }
 
-function protocolOf(message: PolicyMessage): OutboundProtocol {
+/** @param namespace of the parent, whose routes are the producer's */
+function protocolOf(message: PolicyMessage, namespace: string): OutboundProtocol {
   const { kind } = required(message.protocol, 'protocol')
   switch (kind.case) {
     case 'detect': {
@@ -78,15 +79,15 @@ function protocolOf(message: PolicyMessage): OutboundProtocol {
         kind: 'detect',
         timeoutMs: requiredMs(timeout, 'detect timeout'),
         opaque: opaqueOf(required(opaque, 'opaque')),
-        http1: httpOf(required(http1, 'http1')),
-        http2: httpOf(required(http2, 'http2')),
+        http1: httpOf(required(http1, 'http1'), namespace),
+        http2: httpOf(required(http2, 'http2'), namespace),
       }
     }
     case 'http1':
     case 'http2':
-      return { kind: kind.case, http: httpOf(kind.value) }
+      return { kind: kind.case, http: httpOf(kind.value, namespace) }
     case 'grpc':
-      return { kind: 'grpc', http: policyOf(kind.value.routes.map(grpcRouteOf), kind.value.failureAccrual) }
+      return { kind: 'grpc', http: policyOf(kind.value.routes.map(grpcRouteOf), kind.value.failureAccrual, namespace) }
     case 'opaque':
       return { kind: 'opaque', opaque: opaqueOf(kind.value) }
     case 'tls':
@@ -96,18 +97,17 @@ function protocolOf(message: PolicyMessage): OutboundProtocol {
   }
 }
 
-function httpOf({
-  routes,
-  failureAccrual,
-}: {
-  routes: HttpRoute[]
-  failureAccrual?: FailureAccrual | undefined
-}): HttpPolicy {
-  return policyOf(routes.map(httpRouteOf), failureAccrual)
+interface HttpMessage {
+  readonly routes: readonly HttpRoute[]
+  readonly failureAccrual?: FailureAccrual | undefined
 }
 
-function policyOf(routes: Route[], accrual: FailureAccrual | undefined): HttpPolicy {
-  return { table: compileRoutes(routes), failureAccrual: accrual && failureAccrualOf(accrual) }
+function httpOf({ routes, failureAccrual }: HttpMessage, namespace: string): HttpPolicy {
+  return policyOf(routes.map(httpRouteOf), failureAccrual, namespace)
+}
+
+function policyOf(routes: readonly Route[], accrual: FailureAccrual | undefined, namespace: string): HttpPolicy {
+  return { table: compileRoutes(routes, namespace), failureAccrual: accrual && failureAccrualOf(accrual) }
 }
 
 function httpRouteOf({ metadata, hosts, rules }: HttpRoute): Route {
