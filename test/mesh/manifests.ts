@@ -59,6 +59,32 @@ export function server(
   ]
 }
 
+/** MariaDB (`mariadb-server-core`) with an empty directory of data and without accounts, and its service of the same name. */
+export function mariadb({ name, namespace }: Workload, port: number): Manifest[] {
+  const options = [
+    '--no-defaults --skip-grant-tables --skip-name-resolve --max-connect-errors=1000000',
+    '--innodb-buffer-pool-size=8M --innodb-log-file-size=4M',
+    `--port=${port} --user=$(id -un) --datadir=$data --socket=$data/socket --pid-file=$data/pid`,
+  ]
+  const script = `data=$(mktemp -d); trap 'kill $server; wait $server; rm -rf $data' TERM
+    mariadbd ${options.join(' ')} & server=$!; wait $server`
+  const container = {
+    name: 'mariadb',
+    command: ['sh', '-c', script],
+    ports: [{ name: 'sql', containerPort: port }],
+    readinessProbe: { tcpSocket: { port }, periodSeconds: 1 },
+  }
+  return [
+    ...workload({ name, namespace }, [container]),
+    {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name, namespace },
+      spec: { selector: { app: name }, ports: [{ name: 'sql', port, targetPort: port }] },
+    },
+  ]
+}
+
 /** A container that may look at the packets of its pod. */
 export function captureContainer(): unknown {
   return {

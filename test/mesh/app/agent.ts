@@ -9,7 +9,7 @@ import { grpcCalls } from './calls/grpc.ts'
 import { beginSlow, download, finishSlow, http, manyHttp, upload } from './calls/http.ts'
 import { reportLoad, startLoad, stopLoad } from './calls/load.ts'
 import { slowReaderHttp1, slowReaderHttp2 } from './calls/slow-reader.ts'
-import { opaqueExchange, tlsExchange, webSocketEcho } from './calls/tcp.ts'
+import { greeting, opaqueExchange, tlsExchange, webSocketEcho } from './calls/tcp.ts'
 
 /** What a test may ask for. */
 export const CALLS = {
@@ -25,6 +25,7 @@ export const CALLS = {
   startLoad,
   reportLoad,
   stopLoad,
+  greeting,
   opaqueExchange,
   tlsExchange,
   webSocketEcho,

@@ -42,6 +42,24 @@ export function opaqueExchange({ host, port, send }: OpaqueExchange): Promise<st
   })
 }
 
+/** How long a server that speaks first takes to do so, in ms from connect on, and its first bytes, one character each. */
+export function greeting({ host, port }: { readonly host: string; readonly port: number }): Promise<{
+  readonly afterMs: number
+  readonly text: string
+}> {
+  return new Promise((resolve, reject) => {
+    const startedAtMs = performance.now()
+    const socket = connect({ host, port })
+    socket.setTimeout(DEADLINE_MS, () => socket.destroy(new Error(`no greeting for ${DEADLINE_MS} ms`)))
+    socket.on('data', (chunk: Buffer) => {
+      resolve({ afterMs: performance.now() - startedAtMs, text: chunk.toString('latin1') })
+      socket.destroy()
+    })
+    socket.on('error', reject)
+    socket.on('close', () => reject(new Error('closed without a greeting')))
+  })
+}
+
 export interface TlsExchange {
   readonly host: string
   readonly port: number
