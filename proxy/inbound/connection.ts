@@ -1,4 +1,5 @@
 /** One accepted connection on its way to being served: where it goes, from whom it comes, what policy holds. */
+import type { Socket } from 'node:net'
 import type { ConnectError } from '../io/connector.ts'
 import type { EarlyDial } from '../io/early-dial.ts'
 import type { Client, ClientTls } from '../policy/authorization.ts'
@@ -24,6 +25,11 @@ export interface Accepted {
   state: TlsState
   /** To the application, while the client is silent. */
   early: EarlyDial<ConnectError> | undefined
+}
+
+/** `ip:port` of the client, for logs. */
+export function clientAddrOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress}:${remotePort}`
 }
 
 export function clientOf({ remoteIp, tls }: Accepted): Client {

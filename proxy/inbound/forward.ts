@@ -11,12 +11,18 @@ import { type Authorization, authorize } from '../policy/authorization.ts'
 import { type InboundServer, isHttpOnly } from '../policy/inbound-policy.ts'
 import { describeMeta } from '../policy/meta.ts'
 import type { Logger } from '../telemetry/log.ts'
-import { type Accepted, type Address, clientOf, type TlsState } from './connection.ts'
+import { type Accepted, type Address, clientAddrOf, clientOf, type TlsState } from './connection.ts'
 import type { Recheckable } from './port-policies.ts'
 
 export interface ForwardTelemetry {
   accepted(transport: SocketTransport, target: Address, tls: TlsState, server: InboundServer): void
-  tcpAllowed(target: Address, tls: TlsState, server: InboundServer, authorization: Authorization): void
+  tcpAllowed(
+    target: Address,
+    tls: TlsState,
+    server: InboundServer,
+    authorization: Authorization,
+    clientAddr: string,
+  ): void
   tcpDenied(target: Address, tls: TlsState, server: InboundServer): void
   tcpTerminated(target: Address, tls: TlsState, server: InboundServer): void
   tcpError(target: Address, error: string): void
@@ -42,7 +48,7 @@ export function forward(socket: Socket, accepted: Accepted, { appConnector, tele
     socket.destroy()
     return
   }
-  telemetry.tcpAllowed(target, state, server, authorization)
+  telemetry.tcpAllowed(target, state, server, authorization, clientAddrOf(socket))
   socket.pause()
   const transport = new SocketTransport(socket)
   transport.pause()

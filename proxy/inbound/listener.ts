@@ -19,7 +19,7 @@ import { type Ip, ipOf, ipText } from '../policy/network.ts'
 import { detectHttp } from '../wire/detect.ts'
 import type { Refusal } from '../wire/refusal.ts'
 import type { AccessLog } from './access-log.ts'
-import { type Accepted, type Address, clientOf, type TlsState } from './connection.ts'
+import { type Accepted, type Address, clientAddrOf, clientOf, type TlsState } from './connection.ts'
 import { DirectConnections, type DirectDeps, type DirectTelemetry } from './direct.ts'
 import { type ForwardDeps, type ForwardTelemetry, forward, openApp } from './forward.ts'
 import { type Hello, helloIn } from './hello.ts'
@@ -27,7 +27,7 @@ import { InboundHttp, type InboundRecorders, type InFlight } from './http.ts'
 
 export interface InboundTelemetry extends DirectTelemetry, ForwardTelemetry {
   /** Counters of HTTP requests to one address from one kind of client. */
-  recorders(target: Address, tls: TlsState): InboundRecorders
+  recorders(target: Address, tls: TlsState, clientAddr: string): InboundRecorders
   detected(
     server: InboundServer,
     result: 'http/1' | 'http/2' | 'not_http' | 'read_timeout' | 'error',
@@ -300,12 +300,13 @@ export class InboundListener {
     const transport = new SocketTransport(socket)
     telemetry.accepted(transport, target, state, policy.server)
     const clients = appClients(target.ip, target.port)
+    const clientAddr = clientAddrOf(socket)
     const http = new InboundHttp({
       policy,
       client: clientOf(accepted),
-      clientAddr: `${socket.remoteAddress}:${socket.remotePort}`,
+      clientAddr,
       clients,
-      recorders: telemetry.recorders(target, state),
+      recorders: telemetry.recorders(target, state, clientAddr),
       nowMs,
       random,
       inFlight: this.#inFlight,

@@ -3,7 +3,7 @@ import type { ProxyError } from '../http/error-response.ts'
 import type { EarlyDialOutcome } from '../io/early-dial.ts'
 import type { SocketTransport } from '../io/socket-transport.ts'
 import type { Authorization } from '../policy/authorization.ts'
-import type { InboundRoute, InboundServer } from '../policy/inbound-policy.ts'
+import { type InboundRoute, type InboundServer, isAudit } from '../policy/inbound-policy.ts'
 import type { RateExceeded, RateLimit } from '../policy/rate-limit.ts'
 import {
   authorizationLabels,
@@ -23,6 +23,7 @@ import type { Families } from '../telemetry/families.ts'
 import { InboundRouteMetrics } from '../telemetry/inbound-route-metrics.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { type Counter, renderLabels } from '../telemetry/metrics.ts'
+import { PacedLines } from '../telemetry/paced-lines.ts'
 import { Refusals } from '../telemetry/refusals.ts'
 import { RequestMetrics } from '../telemetry/request-metrics.ts'
 import { TcpMetrics } from '../telemetry/tcp-metrics.ts'
@@ -30,6 +31,9 @@ import type { OnRefused, Refusal } from '../wire/refusal.ts'
 import type { Address, TlsState } from './connection.ts'
 import type { InboundRecorders } from './http.ts'
 import type { InboundTelemetry } from './listener.ts'
+
+/** Lines per second about what only `audit` let through; counters know about all of it. */
+export const MAX_AUDIT_LINES_PER_SECOND = 100
 
 function errorLabel({ status }: ProxyError): string {
   switch (status) {
@@ -61,12 +65,14 @@ export class InboundMetrics implements InboundTelemetry {
   readonly #families: Families
   readonly #refusals: Refusals
   readonly #appRefusals: Refusals
+  readonly #audited: PacedLines
   readonly app: TcpMetrics
 
   constructor(families: Families, log: Logger, nowMs: () => number) {
     this.#families = families
     this.#refusals = new Refusals(families.refused, 'inbound', 'src', log, nowMs)
     this.#appRefusals = new Refusals(families.refused, 'inbound', 'dst', log, nowMs)
+    this.#audited = new PacedLines(MAX_AUDIT_LINES_PER_SECOND, 'audited', (line) => log.info(line), nowMs)
     this.app = new TcpMetrics(families.tcp, INBOUND_APP_LABELS)
   }
 
@@ -80,8 +86,10 @@ export class InboundMetrics implements InboundTelemetry {
     return (reason, message, isFirst) => this.#appRefusals.refused(reason, where, message, isFirst)
   }
 
-  recorders(target: Address, tls: TlsState): InboundRecorders {
-    return new ConnectionRecorders(this.#families, target, tls)
+  recorders(target: Address, tls: TlsState, clientAddr: string): InboundRecorders {
+    return new ConnectionRecorders(this.#families, target, tls, (labels) =>
+      this.#audited.tell(() => `inbound request from ${clientAddr} allowed by audit alone: ${labels}`),
+    )
   }
 
   accepted(transport: SocketTransport, { ip, port }: Address, tls: TlsState, server: InboundServer): void {
@@ -99,10 +107,17 @@ export class InboundMetrics implements InboundTelemetry {
     ).value++
   }
 
-  tcpAllowed(target: Address, tls: TlsState, server: InboundServer, authorization: Authorization): void {
-    this.#families.inboundAuthz.tcpAllow.child(
-      join(policyLabels(target, server), authorizationLabels(authorization), tlsLabels(tls)),
-    ).value++
+  tcpAllowed(
+    target: Address,
+    tls: TlsState,
+    server: InboundServer,
+    authorization: Authorization,
+    clientAddr: string,
+  ): void {
+    const labels = join(policyLabels(target, server), authorizationLabels(authorization), tlsLabels(tls))
+    this.#families.inboundAuthz.tcpAllow.child(labels).value++
+    if (isAudit(authorization))
+      this.#audited.tell(() => `inbound connection from ${clientAddr} allowed by audit alone: ${labels}`)
   }
 
   tcpDenied(target: Address, tls: TlsState, server: InboundServer): void {
@@ -144,14 +159,18 @@ class ConnectionRecorders implements InboundRecorders {
   readonly #families: Families
   readonly #target: Address
   readonly #tls: TlsState
+  readonly #onAudited: (labels: string) => void
   #lastRoute: InboundRoute | undefined = undefined
   #lastAuthorization: Authorization | undefined = undefined
   #lastAllowed: Counter | undefined = undefined
+  /** Labels of what only `audit` allows. */
+  #lastAudited: string | undefined = undefined
 
-  constructor(families: Families, target: Address, tls: TlsState) {
+  constructor(families: Families, target: Address, tls: TlsState, onAudited: (labels: string) => void) {
     this.#families = families
     this.#target = target
     this.#tls = tls
+    this.#onAudited = onAudited
   }
 
   requests(server: InboundServer, route: InboundRoute, authorization: Authorization): RequestMetrics {
@@ -185,8 +204,10 @@ class ConnectionRecorders implements InboundRecorders {
         tlsLabels(this.#tls),
       )
       this.#lastAllowed = this.#families.inboundAuthz.httpAllow.child(labels)
+      this.#lastAudited = isAudit(authorization) ? labels : undefined
     }
     this.#lastAllowed.value++
+    if (this.#lastAudited !== undefined) this.#onAudited(this.#lastAudited)
   }
 
   denied(server: InboundServer, route: InboundRoute): void {
@@ -209,6 +230,8 @@ class ConnectionRecorders implements InboundRecorders {
   failed(server: InboundServer, error: ProxyError): void {
     // What policy decides has counters of its own.
     if (error.status === 403 || error.status === 404 || error.status === 429) return
+    // A redirect answers what was asked.
+    if (error.status >= 300 && error.status < 400) return
     this.#families.inboundErrors.http.child(
       join(renderLabels([['error', errorLabel(error)]]), policyLabels(this.#target, server)),
     ).value++

@@ -71,6 +71,11 @@ export function isProbe({ meta }: Authorization): boolean {
   return meta.name === 'probe' && isDefault(meta)
 }
 
+/** Whether nothing but the default policy `audit` lets somebody in: what other authorizations permit is found before it. */
+export function isAudit({ meta }: Authorization): boolean {
+  return meta.name === 'audit' && isDefault(meta)
+}
+
 const ALL_NETWORKS: readonly Network[] = [network('0.0.0.0/0'), network('::/0')]
 
 /**

@@ -6,6 +6,7 @@ import type { Refusal } from '../wire/refusal.ts'
 import type { Family } from './family.ts'
 import type { Logger } from './log.ts'
 import type { Counter } from './metrics.ts'
+import { PacedLines } from './paced-lines.ts'
 
 /** Lines per second and side; more are left out and counted in the next one. */
 export const MAX_REFUSAL_LINES_PER_SECOND = 10
@@ -17,12 +18,8 @@ export class Refusals {
   readonly #family: Family<Counter>
   readonly #direction: 'inbound' | 'outbound'
   readonly #peer: RefusedPeer
-  readonly #log: Logger
-  readonly #nowMs: () => number
+  readonly #lines: PacedLines
   readonly #counters = new Map<Refusal, Counter>()
-  #second = 0
-  #lines = 0
-  #leftOut = 0
 
   constructor(
     family: Family<Counter>,
@@ -34,8 +31,7 @@ export class Refusals {
     this.#family = family
     this.#direction = direction
     this.#peer = peer
-    this.#log = log
-    this.#nowMs = nowMs
+    this.#lines = new PacedLines(MAX_REFUSAL_LINES_PER_SECOND, 'connections', (line) => log.info(line), nowMs)
   }
 
   /**
@@ -53,21 +49,6 @@ export class Refusals {
       this.#counters.set(reason, counter)
     }
     counter.value++
-    if (isFirst) this.#tell(reason, where, message)
-  }
-
-  #tell(reason: Refusal, where: () => string, message: string): void {
-    const second = Math.floor(this.#nowMs() / 1_000)
-    if (second !== this.#second) {
-      this.#second = second
-      this.#lines = 0
-    }
-    if (++this.#lines > MAX_REFUSAL_LINES_PER_SECOND) {
-      this.#leftOut++
-      return
-    }
-    const others = this.#leftOut === 0 ? '' : ` (${this.#leftOut} more connections since the last line)`
-    this.#leftOut = 0
-    this.#log.info(`${this.#direction} ${where()}: refused (${reason}): ${message}${others}`)
+    if (isFirst) this.#lines.tell(() => `${this.#direction} ${where()}: refused (${reason}): ${message}`)
   }
 }
