@@ -1,4 +1,5 @@
-/** The access log of the inbound side: what a request said when it came, written when it ended. */
+/** The access log of the inbound side: what a request said when it came, and who decided, written when it ended. */
+import type { Meta } from '../policy/meta.ts'
 import { type AccessLogFormat, accessLogLine } from '../telemetry/access-log.ts'
 import { type Head, Version } from '../wire/head.ts'
 import { token } from '../wire/tokens.ts'
@@ -14,7 +15,13 @@ const REQUEST_ID = token('x-request-id')
 
 const VERSIONS = { [Version.http10]: 'HTTP/1.0', [Version.http11]: 'HTTP/1.1', [Version.http2]: 'HTTP/2.0' } as const
 
-/** Called when the exchange ended. */
+export interface WhoDecided {
+  readonly server: Meta
+  readonly route: Meta | undefined
+  readonly authorization: Meta | undefined
+}
+
+/** Called when the exchange ended, or the request was refused. */
 export type WriteEntry = (status: number, responseBytes: string | undefined, startedAtMs: number) => void
 
 export class AccessLog {
@@ -30,7 +37,7 @@ export class AccessLog {
     this.#unixMs = unixMs
   }
 
-  begin(head: Head, clientAddr: string, clientId: string | undefined): WriteEntry {
+  begin(head: Head, clientAddr: string, clientId: string | undefined): (who: WhoDecided) => WriteEntry {
     const receivedUnixMs = this.#unixMs()
     const entry = {
       clientAddr,
@@ -44,9 +51,9 @@ export class AccessLog {
       userAgent: head.get(USER_AGENT),
       host: head.get(AUTHORITY) ?? head.get(HOST),
     }
-    return (status, responseBytes, startedAtMs) => {
+    return (who) => (status, responseBytes, startedAtMs) => {
       const totalMs = this.#nowMs() - startedAtMs
-      this.#write(accessLogLine(this.#format, { ...entry, status, responseBytes, totalMs, processingMs: 0 }))
+      this.#write(accessLogLine(this.#format, { ...entry, ...who, status, responseBytes, totalMs, processingMs: 0 }))
     }
   }
 }

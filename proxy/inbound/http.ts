@@ -11,8 +11,8 @@ import type { InboundRouteMetrics } from '../telemetry/inbound-route-metrics.ts'
 import type { RequestMetrics } from '../telemetry/request-metrics.ts'
 import { type Head, Version } from '../wire/head.ts'
 import { token } from '../wire/tokens.ts'
-import type { AccessLog } from './access-log.ts'
-import { decideInbound } from './decision.ts'
+import type { AccessLog, WhoDecided, WriteEntry } from './access-log.ts'
+import { decideInbound, type InboundDecision } from './decision.ts'
 import { errors } from './errors.ts'
 import { InboundExchange, type InboundExchangeContext } from './exchange.ts'
 import type { PortPolicy } from './port-policies.ts'
@@ -76,17 +76,21 @@ export class InboundHttp {
     // Before anything is decided or added: no field that Connection names takes part, or takes away what we say.
     dropHopByHop(head, head.isUpgrade)
     const isGrpc = head.version === Version.http2 && isGrpcContentType(head.get(CONTENT_TYPE))
+    const { inFlight, accessLog, clientAddr } = this.#connection
+    // Before filters: the line shows the request as it came.
+    const entry = accessLog?.begin(head, clientAddr, this.#identity)
     const decision = decideInbound(server, client, head, random)
+    const writeEntry = entry?.(whoDecided(server, decision))
     switch (decision.kind) {
       case 'noRoute':
         recorders.notFound(server)
-        return this.#refuse(stream, isGrpc, server, decision.error)
+        return this.#refuse(stream, isGrpc, server, writeEntry, decision.error)
       case 'denied':
         recorders.denied(server, decision.hit.route)
-        return this.#refuse(stream, isGrpc, server, decision.error)
+        return this.#refuse(stream, isGrpc, server, writeEntry, decision.error)
       case 'answer':
         recorders.allowed(server, decision.hit.route, decision.authorization)
-        return this.#refuse(stream, isGrpc, server, decision.error, decision.fields)
+        return this.#refuse(stream, isGrpc, server, writeEntry, decision.error, decision.fields)
       case 'forward':
         recorders.allowed(server, decision.hit.route, decision.authorization)
     }
@@ -96,21 +100,20 @@ export class InboundHttp {
       if (exceeded !== undefined) {
         recorders.rateLimited(server, limiter.limit, exceeded.scope)
         const fields = [['retry-after', `${exceeded.retryAfterSeconds}`]] as const
-        return this.#refuse(stream, isGrpc, server, errors.rateLimited(exceeded.message), fields)
+        return this.#refuse(stream, isGrpc, server, writeEntry, errors.rateLimited(exceeded.message), fields)
       }
     }
 
-    const { inFlight, accessLog } = this.#connection
-    if (inFlight.count >= inFlight.max) return this.#refuse(stream, isGrpc, server, errors.overloaded(inFlight.max))
+    if (inFlight.count >= inFlight.max)
+      return this.#refuse(stream, isGrpc, server, writeEntry, errors.overloaded(inFlight.max))
     inFlight.count++
-    const onCounted = accessLog?.begin(head, this.#connection.clientAddr, this.#identity)
 
     // Whatever the client wrote there, the application reads only what TLS has proved.
     if (this.#clientId === undefined) head.drop(CLIENT_ID)
     else head.set(CLIENT_ID, this.#clientId)
 
     const context = this.#contextOf(server, decision.hit.route, decision.authorization)
-    const exchange = new InboundExchange(context, head, endStream, stream, isGrpc, onCounted)
+    const exchange = new InboundExchange(context, head, endStream, stream, isGrpc, writeEntry)
     stream.handler = exchange
     exchange.start(head)
     return exchange
@@ -120,10 +123,13 @@ export class InboundHttp {
     stream: ServerStream,
     isGrpc: boolean,
     server: InboundServer,
+    writeEntry: WriteEntry | undefined,
     error: ProxyError,
     fields?: readonly (readonly [string, string])[],
   ): RequestHandler {
-    this.#connection.recorders.failed(server, error)
+    const { recorders, nowMs } = this.#connection
+    recorders.failed(server, error)
+    writeEntry?.(isGrpc ? 200 : error.status, isGrpc ? undefined : '0', nowMs())
     const style = { isGrpc, isInformational: this.#identity !== undefined }
     respondError(stream, error, fields === undefined ? style : { ...style, fields })
     return drained(stream)
@@ -154,5 +160,13 @@ export class InboundHttp {
       },
     }
     return this.#lastContext
+  }
+}
+
+function whoDecided(server: InboundServer, decision: InboundDecision): WhoDecided {
+  return {
+    server: server.meta,
+    route: 'hit' in decision ? decision.hit.route.meta : undefined,
+    authorization: 'authorization' in decision ? decision.authorization.meta : undefined,
   }
 }

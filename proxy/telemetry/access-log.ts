@@ -1,4 +1,8 @@
-/** One line per inbound request, on standard error: `LINKERD2_PROXY_ACCESS_LOG=apache|json`. */
+/**
+ * One line per inbound request, on standard error: `LINKERD2_PROXY_ACCESS_LOG=apache|json`. Which policy decided is in the
+ * JSON alone: who reads the other format expects nothing behind the status.
+ */
+import { describeMeta, type Meta } from '../policy/meta.ts'
 
 export type AccessLogFormat = 'apache' | 'json'
 
@@ -23,6 +27,10 @@ export interface AccessLogEntry {
   readonly processingMs: number
   readonly userAgent: string | undefined
   readonly host: string | undefined
+  /** Which policy decided. No route: none matched (404). No authorization: none permits (403). */
+  readonly server: Meta
+  readonly route: Meta | undefined
+  readonly authorization: Meta | undefined
 }
 
 export function accessLogLine(format: AccessLogFormat, entry: AccessLogEntry): string {
@@ -50,8 +58,15 @@ function jsonLine(entry: AccessLogEntry): string {
     processing_ns: nanoseconds(entry.processingMs),
     user_agent: entry.userAgent ?? '',
     host: entry.host ?? '',
+    server: describeMeta(entry.server),
+    route: nameOf(entry.route),
+    authorization: nameOf(entry.authorization),
   }
   return `${JSON.stringify(fields)}\n`
+}
+
+function nameOf(meta: Meta | undefined): string {
+  return meta === undefined ? '' : describeMeta(meta)
 }
 
 /** RFC 3339 with nanoseconds; a clock of milliseconds fills what it knows. */

@@ -1,4 +1,5 @@
 import { test } from 'tap'
+import { defaultMeta } from '../policy/meta.ts'
 import { type AccessLogEntry, accessLogLine } from './access-log.ts'
 import { type LogFormat, Logger, MAX_LINES_PER_SECOND } from './log.ts'
 import { type LogFilter, levelFor, parseLogFilter } from './log-filter.ts'
@@ -88,6 +89,9 @@ const entry: AccessLogEntry = {
   processingMs: 0.25,
   userAgent: 'curl',
   host: 'web',
+  server: { ...defaultMeta('web-http'), group: 'policy.linkerd.io', kind: 'server' },
+  route: { ...defaultMeta('cart'), group: 'policy.linkerd.io', kind: 'HTTPRoute' },
+  authorization: defaultMeta('audit'),
 }
 
 test('access log', async (t) => {
@@ -111,5 +115,10 @@ test('access log', async (t) => {
     processing_ns: '250000',
     user_agent: 'curl',
     host: 'web',
+    server: 'server web-http',
+    route: 'HTTPRoute cart',
+    authorization: 'default audit',
   })
+  const refused = JSON.parse(accessLogLine('json', { ...entry, route: undefined, authorization: undefined }))
+  t.match(refused, { route: '', authorization: '' })
 })

@@ -8,6 +8,7 @@ import type { SecureContext } from 'node:tls'
 import type { Discovery } from '../../proxy/discovery/discovery.ts'
 import { DEFAULT_HTTP2, type Http2Config, meshHop } from '../../proxy/http/http2-config.ts'
 import { DEFAULT_TIME_BOUNDS, type TimeBounds } from '../../proxy/http/patience.ts'
+import { AccessLog } from '../../proxy/inbound/access-log.ts'
 import { AppConnector } from '../../proxy/inbound/app-connector.ts'
 import { InboundListener, type InboundTelemetry } from '../../proxy/inbound/listener.ts'
 import { PortPolicies } from '../../proxy/inbound/port-policies.ts'
@@ -99,6 +100,8 @@ export interface PairOptions {
   readonly http2?: Partial<Http2Config>
   readonly timeBounds?: Partial<TimeBounds>
   readonly maxConnections?: number
+  /** The inbound proxy's access log, as JSON. */
+  readonly onAccess?: (line: string) => void
   /** As in the configuration of the outbound side. */
   readonly rebalance?: RebalanceConfig
 }
@@ -219,7 +222,7 @@ export async function startPair(options: PairOptions): Promise<Pair> {
       },
       telemetry,
       log: silent,
-      accessLog: undefined,
+      accessLog: options.onAccess && new AccessLog('json', options.onAccess, nowMs, Date.now),
       nowMs,
       random: Math.random,
     },
