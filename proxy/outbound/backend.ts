@@ -69,7 +69,10 @@ export class Backend {
   readonly #balancer: P2cBalancer<Endpoint>
   readonly #byAddress = new Map<string, Endpoint>()
   readonly #params: BackendParams
-  readonly #pool: EndpointPool
+  readonly #pool: EndpointPool = {
+    onReady: () => this.#drainQueue(),
+    mayEject: (endpoint) => this.#mayEject(endpoint),
+  }
   readonly #sticky: StickyBalancer<Endpoint> | undefined
   #queue: BackendWaiter[] = []
   #failFastTimer: NodeJS.Timeout | undefined = undefined
@@ -83,13 +86,7 @@ export class Backend {
     this.#params = params
     const { affinity, slowStartMs, nowMs, random } = params
     this.#balancer = new P2cBalancer(random, slowStartMs === undefined ? undefined : new SlowStart(slowStartMs, nowMs))
-    const inFlight = affinity && { count: 0 }
-    this.#sticky = inFlight && new StickyBalancer(this.#balancer, affinity.maxLoad, inFlight)
-    this.#pool = {
-      onReady: () => this.#drainQueue(),
-      mayEject: (endpoint) => this.#mayEject(endpoint),
-      inFlight,
-    }
+    this.#sticky = affinity && new StickyBalancer(this.#balancer, affinity.maxLoad)
   }
 
   get endpoints(): Iterable<Endpoint> {

@@ -31,7 +31,7 @@ test('a tripped endpoint takes no request until its probe is due, then exactly o
         minReadyEndpoints: 0,
       },
     },
-    { onReady: () => void woken++, mayEject: () => true, inFlight: undefined },
+    { onReady: () => void woken++, mayEject: () => true },
   )
   t.teardown(() => endpoint.close())
   const fail = () => endpoint.ended(endpoint.begin(nowMs), 'failure', nowMs, 0)

@@ -8,7 +8,7 @@ import type { ClientStream } from '../http/stream.ts'
 import type { Transport } from '../http/transport.ts'
 import type { ConnectError, Connector } from '../io/connector.ts'
 import { type Carriage, HttpClients, type HttpClientsConfig, type StreamWaiter } from '../io/http-clients.ts'
-import { EndpointLoad, type InFlight } from '../policy/balance/endpoint-load.ts'
+import { EndpointLoad } from '../policy/balance/endpoint-load.ts'
 import type { PenaltyParams } from '../policy/balance/penalty.ts'
 import type { StickyEndpoint } from '../policy/balance/sticky-balancer.ts'
 import { type EndpointMeta, endpointKey } from '../policy/endpoint.ts'
@@ -47,8 +47,6 @@ export interface EndpointPool {
   onReady(): void
   /** The breaker of `endpoint` is about to open: whether it may. */
   mayEject(endpoint: Endpoint): boolean
-  /** Requests at all of its endpoints, where somebody wants to know. */
-  readonly inFlight: InFlight | undefined
 }
 
 export class Endpoint implements StickyEndpoint {
@@ -75,7 +73,7 @@ export class Endpoint implements StickyEndpoint {
     this.name = endpointKey(meta)
     this.isUpgradeable = params.isUpgradeable
     this.metrics = params.metrics
-    this.load = new EndpointLoad(params.nowMs(), params.seedRttMs, params.decayMs, pool.inFlight)
+    this.load = new EndpointLoad(params.nowMs(), params.seedRttMs, params.decayMs)
     this.#connector = params.connector
     this.#params = params
     this.#pool = pool

@@ -70,7 +70,7 @@ for (const count of [3, 1_000]) {
   const balancer = new P2cBalancer<BenchSticky>(Math.random)
   const endpoints = Array.from({ length: count }, (_, at) => new BenchSticky(at))
   balancer.setEndpoints(endpoints)
-  const sticky = new StickyBalancer(balancer, 1.25, { count: 0 })
+  const sticky = new StickyBalancer(balancer, 1.25)
   let nowMs = 0
   measure(`session: hash, pick, start and first byte, ${count} endpoints`, (round) => {
     nowMs += 0.05

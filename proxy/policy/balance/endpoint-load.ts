@@ -20,22 +20,15 @@ export const RTT_FLOOR_MS = 1
 export const REVISIT_AFTER_RTTS = 10
 export const REVISIT_MIN_MS = 100
 
-/** Requests that wait for an answer, at all endpoints that share this. */
-export interface InFlight {
-  count: number
-}
-
 export class EndpointLoad {
   readonly #rtt: PeakEwma
-  readonly #total: InFlight | undefined
   #inFlight = 0
   #askedAtMs = 0
   /** Something was measured: until then the estimate is only the seed. */
   isMeasured = false
 
-  constructor(nowMs: number, seedMs: number = SEED_RTT_MS, decayMs: number = DECAY_MS, total?: InFlight) {
+  constructor(nowMs: number, seedMs: number = SEED_RTT_MS, decayMs: number = DECAY_MS) {
     this.#rtt = new PeakEwma(decayMs, seedMs, nowMs)
-    this.#total = total
     this.#askedAtMs = nowMs
   }
 
@@ -75,12 +68,11 @@ export class EndpointLoad {
   start(nowMs: number): void {
     this.#inFlight++
     this.#askedAtMs = nowMs
-    if (this.#total !== undefined) this.#total.count++
   }
 
   /** The answer began: its first content arrived, or its head when it has no content. */
   firstByte(latencyMs: number, nowMs: number): void {
-    this.#end()
+    this.#inFlight--
     if (!this.isMeasured) this.#rtt.replace(latencyMs, nowMs)
     else this.#rtt.observe(latencyMs, nowMs)
     this.isMeasured = true
@@ -97,12 +89,7 @@ export class EndpointLoad {
    * A quick failure is no sign of a quick endpoint, so this only ever raises the estimate.
    */
   failed(afterMs: number, nowMs: number): void {
-    this.#end()
-    this.#rtt.raise(afterMs, nowMs)
-  }
-
-  #end(): void {
     this.#inFlight--
-    if (this.#total !== undefined) this.#total.count--
+    this.#rtt.raise(afterMs, nowMs)
   }
 }

@@ -5,7 +5,6 @@
  * Nothing is remembered of a session, so there is nothing to fill up, and a session returns as soon as its endpoint does.
  */
 import type { BalancedEndpoint, P2cBalancer } from './balancer.ts'
-import type { InFlight } from './endpoint-load.ts'
 import { HashRing, type RingMember } from './hash-ring.ts'
 
 export interface StickyEndpoint extends BalancedEndpoint, RingMember {}
@@ -19,26 +18,30 @@ export const FREE_IN_FLIGHT = 8
 /** Points looked at for one request; more are only needed where nearly nothing is ready, and there it is balanced. */
 const MAX_STEPS = 1_024
 
+/** Endpoints looked at per request to know the mean load: of a thousand it is as old as some sixteen requests. */
+const COUNTED_PER_PICK = 64
+
 export class StickyBalancer<E extends StickyEndpoint> {
   readonly #balancer: P2cBalancer<E>
   readonly #maxLoad: number = 1
-  readonly #inFlight: InFlight
   #ring: HashRing<E> | undefined = undefined
   #weight = 0
+  /** Requests in flight at all endpoints as last counted, and those that were given out since. */
+  #inFlight = 0
+  #picksUntilCount = 0
   /** Requests that went to the owner of their session, and to another endpoint. */
   atHome = 0
   elsewhere = 0
 
-  /** @param inFlight of all endpoints of `balancer` */
-  constructor(balancer: P2cBalancer<E>, maxLoad: number, inFlight: InFlight) {
+  constructor(balancer: P2cBalancer<E>, maxLoad: number) {
     this.#balancer = balancer
     this.#maxLoad = maxLoad
-    this.#inFlight = inFlight
   }
 
   /** The balancer has other endpoints now; the next pick makes the ring anew. */
   onChange(): void {
     this.#ring = undefined
+    this.#picksUntilCount = 0
   }
 
   /**
@@ -85,6 +88,17 @@ export class StickyBalancer<E extends StickyEndpoint> {
   #boundPerWeight(): number {
     const ready = this.#balancer.estimateReady()
     const readyWeight = (this.#weight * Math.max(ready, 1)) / Math.max(this.#balancer.size, 1)
-    return (this.#maxLoad * (this.#inFlight.count + 1)) / readyWeight
+    return (this.#maxLoad * this.#countRequest()) / readyWeight
+  }
+
+  /** Requests in flight, this one included. */
+  #countRequest(): number {
+    if (this.#picksUntilCount === 0) {
+      this.#inFlight = 0
+      for (const { load } of this.#balancer.endpoints) this.#inFlight += load.inFlight
+      this.#picksUntilCount = 1 + Math.floor(this.#balancer.size / COUNTED_PER_PICK)
+    }
+    this.#picksUntilCount--
+    return ++this.#inFlight
   }
 }
