@@ -3,9 +3,11 @@ import { once } from 'node:events'
 import tls from 'node:tls'
 import * as grpc from '@grpc/grpc-js'
 import { test } from 'tap'
+import type { Authentication } from '../../proxy/policy/authorization.ts'
 import type { Filter } from '../../proxy/policy/filter.ts'
 import { defaultServer, type InboundServer } from '../../proxy/policy/inbound-policy.ts'
 import { defaultMeta } from '../../proxy/policy/meta.ts'
+import { network } from '../../proxy/policy/network.ts'
 import { compileRoutes } from '../../proxy/policy/route-match.ts'
 import { connectHttp2, connectTcp, readToEnd, startHttp1, startHttp2, startTcp, until } from './apps.ts'
 import { IDENTITY, startPair } from './pair.ts'
@@ -168,6 +170,78 @@ async function clientHello(): Promise<Buffer> {
   listener.close()
   return hello!
 }
+
+test('gRPC routes: by service and method, each with clients of its own', async (t) => {
+  const app = await startHttp2((stream) => {
+    stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true })
+    stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }))
+    stream.end(Buffer.alloc(5))
+  })
+  const pair = await startPair({ appPorts: [app.port] })
+  const clients = [
+    new grpc.Client(`127.0.0.1:${pair.port}`, grpc.credentials.createInsecure()),
+    new grpc.Client(`127.0.0.1:${await pair.openInbound(app.port)}`, grpc.credentials.createInsecure()),
+  ] as const
+  t.teardown(() => {
+    for (const client of clients) client.close()
+    pair.close()
+    app.close()
+  })
+  const meshTls = (identities: readonly string[], suffixes: readonly string[] = []) =>
+    ({ kind: 'meshTls', identities: new Set(identities), suffixes }) as const
+  const anyone = { kind: 'unauthenticated' } as const
+  const { ok, PERMISSION_DENIED, NOT_FOUND } = { ok: grpc.status.OK, ...grpc.status }
+  const cases: readonly {
+    method: string
+    authorization?: { authentication: Authentication; network?: string }
+    /** In the mesh, and outside. */
+    is: readonly [grpc.status, grpc.status]
+  }[] = [
+    { method: 'Anyone', authorization: { authentication: anyone }, is: [ok, ok] },
+    { method: 'Identity', authorization: { authentication: meshTls([IDENTITY]) }, is: [ok, PERMISSION_DENIED] },
+    {
+      method: 'OtherIdentity',
+      authorization: { authentication: meshTls([`x.${IDENTITY}`]) },
+      is: [PERMISSION_DENIED, PERMISSION_DENIED],
+    },
+    {
+      method: 'Suffix',
+      authorization: { authentication: meshTls([], [IDENTITY.slice(IDENTITY.indexOf('.'))]) },
+      is: [ok, PERMISSION_DENIED],
+    },
+    {
+      method: 'OtherSuffix',
+      authorization: { authentication: meshTls([], ['.other.serviceaccount.identity.linkerd.cluster.local']) },
+      is: [PERMISSION_DENIED, PERMISSION_DENIED],
+    },
+    { method: 'Network', authorization: { authentication: anyone, network: '127.0.0.0/8' }, is: [ok, ok] },
+    {
+      method: 'OtherNetwork',
+      authorization: { authentication: anyone, network: '192.0.2.0/24' },
+      is: [PERMISSION_DENIED, PERMISSION_DENIED],
+    },
+    { method: 'NoRoute', is: [NOT_FOUND, NOT_FOUND] },
+  ]
+  const routes = cases.flatMap(({ method, authorization }) => {
+    if (authorization === undefined) return []
+    const { authentication, network: cidr = '0.0.0.0/0' } = authorization
+    const match = { kind: 'grpc', service: 'echo.Echo', method, headers: [] } as const
+    const meta = { ...defaultMeta(method.toLowerCase()), group: 'gateway.networking.k8s.io', kind: 'GRPCRoute' }
+    const authorizations = [{ meta, authentication, networks: [network(cidr)] }]
+    return [{ meta, hosts: [], rules: [{ matches: [match], filters: [] }], authorizations }]
+  })
+  const raw = (bytes: Buffer) => bytes
+  const call = (client: grpc.Client, path: string) =>
+    new Promise<grpc.status>((resolve) => {
+      const made = client.makeUnaryRequest(path, raw, raw, Buffer.alloc(0), () => {})
+      made.on('status', ({ code }) => resolve(code))
+    })
+  t.same(await Promise.all(clients.map((client) => call(client, '/echo.Echo/Any'))), [ok, ok], 'before')
+  pair.setServer({ ...OPEN, protocol: { kind: 'grpc', table: compileRoutes(routes) } })
+  for (const { method, is } of cases) {
+    t.same(await Promise.all(clients.map((client) => call(client, `/echo.Echo/${method}`))), is, method)
+  }
+})
 
 test('l5d-client-id is what TLS has proved, never what a client claims', async (t) => {
   const claim = { 'l5d-client-id': 'root.shop.serviceaccount.identity.linkerd.cluster.local' }
