@@ -596,6 +596,13 @@ export declare type HttpRoute_Retry = Message<"io.linkerd.proxy.outbound.HttpRou
    * @generated from field: io.linkerd.proxy.outbound.ExponentialBackoff backoff = 5;
    */
   backoff?: ExponentialBackoff | undefined;
+
+  /**
+   * Weft's: codes that count where a response has one, so that gRPC is retried also where no GRPCRoute says so.
+   *
+   * @generated from field: io.linkerd.proxy.outbound.GrpcRoute.Retry.Conditions grpc_conditions = 5001;
+   */
+  grpcConditions?: GrpcRoute_Retry_Conditions | undefined;
 };
 
 /**

@@ -160,6 +160,7 @@ export const HttpRoute_RetryTable: MessageTable<pb.HttpRoute_Retry> = {
     { no: 3, name: 'conditions', type: () => HttpRoute_Retry_ConditionsTable },
     { no: 4, name: 'timeout', type: () => duration.DurationTable },
     { no: 5, name: 'backoff', type: () => ExponentialBackoffTable },
+    { no: 5001, name: 'grpcConditions', type: () => GrpcRoute_Retry_ConditionsTable },
   ],
 }
 

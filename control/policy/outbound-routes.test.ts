@@ -329,6 +329,13 @@ test('timeouts and retries: annotations of the route, fields of the rule, then t
   t.equal(firstRule(policyFor([backendRequest], { isLinkerd: true })).backendRequestTimeout, undefined)
 })
 
+test('retries by gRPC code also where no GRPCRoute asks for them, from proxies that know it', async (t) => {
+  const annotations = { 'retry.linkerd.io/grpc': 'unavailable' }
+  const web = service({ name: 'web', clusterIP: '10.96.0.1', ports: [{ name: 'http', port: 80 }], annotations })
+  t.match(firstRule(policyFor([web])).retry, { conditions: {}, grpcConditions: { unavailable: true } })
+  t.equal(firstRule(policyFor([web], { isLinkerd: true })).retry.grpcConditions, undefined)
+})
+
 test('a GRPCRoute: method, retries by code, mirror', async (t) => {
   const route = object(
     'GRPCRoute',

@@ -4,6 +4,7 @@ import { durationFromMs } from '../../../api/duration.ts'
 import type { TimeoutsSchema } from '../../../api/gen/http_route_pb.js'
 import type {
   GrpcRoute_FilterSchema,
+  GrpcRoute_Retry_ConditionsSchema,
   GrpcRoute_RetrySchema,
   GrpcRoute_RuleSchema,
   GrpcRouteSchema,
@@ -50,7 +51,7 @@ export function httpRouteMessage(route: HttpRoute, context: MessageContext): Mes
           })),
         },
         ...(timeouts && timeoutFields(timeouts)),
-        ...(retry && { retry: httpRetryMessage(retry) }),
+        ...(retry && { retry: httpRetryMessage(retry, context) }),
         ...(backendRequestMs !== undefined && { backendRequestTimeout: durationFromMs(backendRequestMs) }),
       }
     }),
@@ -220,24 +221,28 @@ function retryFields({ maxRetries, perTryTimeoutMs, backoffMs = RETRY_BACKOFF_MS
   }
 }
 
-function httpRetryMessage(retry: Retry): MessageInitShape<typeof HttpRoute_RetrySchema> {
+function httpRetryMessage(
+  retry: Retry,
+  { hasExtensions }: MessageContext,
+): MessageInitShape<typeof HttpRoute_RetrySchema> {
   return {
     ...retryFields(retry),
     conditions: { statusRanges: retry.statuses.map(({ start, end }) => ({ start, end })) },
+    ...(hasExtensions && retry.grpcCodes.length > 0 && { grpcConditions: grpcConditions(retry) }),
   }
 }
 
 function grpcRetryMessage(retry: Retry): MessageInitShape<typeof GrpcRoute_RetrySchema> {
-  const { grpcCodes } = retry
+  return { ...retryFields(retry), conditions: grpcConditions(retry) }
+}
+
+function grpcConditions({ grpcCodes }: Retry): MessageInitShape<typeof GrpcRoute_Retry_ConditionsSchema> {
   return {
-    ...retryFields(retry),
-    conditions: {
-      cancelled: grpcCodes.includes('cancelled'),
-      // So misspelled in the API.
-      deadineExceeded: grpcCodes.includes('deadline-exceeded'),
-      internal: grpcCodes.includes('internal'),
-      resourceExhausted: grpcCodes.includes('resource-exhausted'),
-      unavailable: grpcCodes.includes('unavailable'),
-    },
+    cancelled: grpcCodes.includes('cancelled'),
+    // So misspelled in the API.
+    deadineExceeded: grpcCodes.includes('deadline-exceeded'),
+    internal: grpcCodes.includes('internal'),
+    resourceExhausted: grpcCodes.includes('resource-exhausted'),
+    unavailable: grpcCodes.includes('unavailable'),
   }
 }

@@ -448,6 +448,8 @@ test('timeouts, retries, failure accrual', async (t) => {
     conditions: { cancelled: true, deadineExceeded: true, resourceExhausted: true, internal: true, unavailable: true },
   }
   t.equal(ruleOf(grpc([route({ rules: [rule({ retry: grpcRetry })] })])).retry?.grpcCodes, 0b110_0001_0001_0010)
+  const both = { conditions: {}, grpcConditions: { unavailable: true } }
+  t.equal(withRule({ retry: both }).retry?.grpcCodes, 1 << 14, 'gRPC on a route of HTTP')
 
   const accrual = (kind: Init) => httpOf(http1([route()], { kind }))
   const params = { backoff: { minMs: 25, maxMs: 250, jitter: 1 }, honorsRetryAfter: false, minReadyEndpoints: 0 }

@@ -6,6 +6,7 @@ import type {
   GrpcRoute,
   GrpcRoute_Filter,
   GrpcRoute_Retry,
+  GrpcRoute_Retry_Conditions,
   HttpRoute,
   HttpRoute_Filter,
   HttpRoute_Retry,
@@ -173,16 +174,21 @@ function httpRetryOf(retry: HttpRoute_Retry): RetryPolicy {
     if (start === 0 || start > end || end > 599) throw new Refused(`${start} to ${end} is not a range of statuses`)
     return { min: start, max: end }
   })
-  return { ...retryOf(retry), statuses, grpcCodes: 0 }
+  return { ...retryOf(retry), statuses, grpcCodes: retry.grpcConditions ? grpcCodesOf(retry.grpcConditions) : 0 }
 }
 
 function grpcRetryOf(retry: GrpcRoute_Retry): RetryPolicy {
   const conditions = required(retry.conditions, 'the conditions of a retry')
+  return { ...retryOf(retry), statuses: [], grpcCodes: grpcCodesOf(conditions) }
+}
+
+/** As bits. */
+function grpcCodesOf(conditions: GrpcRoute_Retry_Conditions): number {
   const { cancelled, deadineExceeded, resourceExhausted, internal, unavailable } = conditions
   const codes = [cancelled && 1, deadineExceeded && 4, resourceExhausted && 8, internal && 13, unavailable && 14]
   let grpcCodes = 0
   for (const code of codes) if (code !== false) grpcCodes |= 1 << code
-  return { ...retryOf(retry), statuses: [], grpcCodes }
+  return grpcCodes
 }
 
 function retryOf(retry: HttpRoute_Retry | GrpcRoute_Retry): Omit<RetryPolicy, 'statuses' | 'grpcCodes'> {
