@@ -7,7 +7,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough, Writable } from 'node:stream'
 import type { Test } from 'tap'
+import type { Condition, ConditionStatus } from '../../api/resources/condition.ts'
+import { type Kind, kindOf, nameOf, type Resource } from '../../api/resources/kinds.ts'
+import type { ObjectMeta } from '../../api/resources/meta.ts'
 import type { Pod } from '../../api/resources/pod.ts'
+import type { RouteStatus } from '../../api/resources/route.ts'
 import { ContainerName, DEFAULT_CLUSTER_DOMAIN, DEFAULT_CONTROL_PLANE_NS, Port } from '../../api/vocabulary.ts'
 import { ClusterClient } from '../../local/api/client.ts'
 import { isPodReady, isTerminating } from '../../local/cluster/endpoints.ts'
@@ -83,6 +87,15 @@ function removeLeftovers(): void {
   }
 }
 
+/** An object with a status of its own, or one per parent. */
+interface Programmable {
+  readonly metadata: ObjectMeta
+  readonly status?: Partial<RouteStatus & ConditionStatus>
+}
+
+/** Weft's own condition (`control/policy/index/status.ts`). */
+const PROGRAMMED = 'weft.dev/Programmed'
+
 export class Mesh {
   readonly #cluster: RunningCluster
   readonly #client: ClusterClient
@@ -127,6 +140,33 @@ export class Mesh {
 
   async deletePod({ metadata }: Pod): Promise<void> {
     await this.#client.call('POST', '/delete', { kind: 'Pod', namespace: metadata.namespace, name: metadata.name })
+  }
+
+  async delete(kind: Kind, namespace: string, name: string): Promise<void> {
+    await this.#client.call('POST', '/delete', { kind, namespace, name })
+  }
+
+  /**
+   * Applies objects that have a status and waits, as a pipeline does, until all connected proxies that use them hold
+   * what was applied.
+   */
+  async program(manifests: readonly Manifest[]): Promise<void> {
+    await this.apply(manifests)
+    for (const manifest of manifests) {
+      const kind = kindOf(manifest as unknown as Resource)!
+      const { namespace, name } = (manifest as unknown as Resource).metadata
+      await until(`${nameOf(manifest as unknown as Resource)} is programmed`, async () => {
+        const [object] = await this.#client.call<Programmable[]>('GET', '/objects', { kind, namespace, name })
+        const { metadata, status } = object!
+        const lists = status?.parents?.map(({ conditions }) => conditions) ?? [status?.conditions ?? []]
+        const isHeld = (conditions: readonly Condition[]) =>
+          conditions.some(
+            (each) =>
+              each.type === PROGRAMMED && each.status === 'True' && each.observedGeneration === metadata.generation,
+          )
+        return lists.length > 0 && lists.every(isHeld)
+      })
+    }
   }
 
   /** A client inside a pod. */

@@ -47,15 +47,7 @@ export function server(
   }
   return [
     ...workload({ name, namespace, replicas, annotations }, [container, ...sidecars]),
-    {
-      apiVersion: 'v1',
-      kind: 'Service',
-      metadata: { name, namespace, annotations: serviceAnnotations },
-      spec: {
-        selector: { app: name },
-        ports: Object.entries(TestPort).map(([key, port]) => ({ name: key.toLowerCase(), port, targetPort: port })),
-      },
-    },
+    serviceOf(name, namespace, name, serviceAnnotations),
   ]
 }
 
@@ -83,6 +75,19 @@ export function mariadb({ name, namespace }: Workload, port: number): Manifest[]
       spec: { selector: { app: name }, ports: [{ name: 'sql', port, targetPort: port }] },
     },
   ]
+}
+
+/** A service of the test server `app` under a name of its own. */
+export function serviceOf(name: string, namespace: string, app: string, annotations: Annotations = {}): Manifest {
+  return {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name, namespace, annotations },
+    spec: {
+      selector: { app },
+      ports: Object.entries(TestPort).map(([key, port]) => ({ name: key.toLowerCase(), port, targetPort: port })),
+    },
+  }
 }
 
 /** A container that may look at the packets of its pod. */

@@ -5,15 +5,20 @@
 import process from 'node:process'
 import { createInterface } from 'node:readline'
 import { startCapture, stopCapture } from './calls/capture.ts'
-import { grpcCalls } from './calls/grpc.ts'
+import { curl } from './calls/curl.ts'
+import { grpcCall, grpcCalls } from './calls/grpc.ts'
 import { beginSlow, download, finishSlow, http, manyHttp, upload } from './calls/http.ts'
+import { http2 } from './calls/http2.ts'
 import { reportLoad, startLoad, stopLoad } from './calls/load.ts'
 import { slowReaderHttp1, slowReaderHttp2 } from './calls/slow-reader.ts'
 import { greeting, opaqueExchange, tlsExchange, webSocketEcho } from './calls/tcp.ts'
+import { startVersions, stopVersions, versionsSeen } from './calls/versions.ts'
 
 /** What a test may ask for. */
 export const CALLS = {
   http,
+  http2,
+  curl,
   manyHttp,
   upload,
   download,
@@ -21,6 +26,7 @@ export const CALLS = {
   finishSlow,
   slowReaderHttp1,
   slowReaderHttp2,
+  grpcCall,
   grpcCalls,
   startLoad,
   reportLoad,
@@ -31,6 +37,9 @@ export const CALLS = {
   webSocketEcho,
   startCapture,
   stopCapture,
+  startVersions,
+  versionsSeen,
+  stopVersions,
 } as const
 export type CallName = keyof typeof CALLS
 

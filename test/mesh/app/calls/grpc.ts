@@ -1,5 +1,5 @@
 /** Calls of the echo service on one channel, that is on one connection. */
-import { Client, credentials, type ServiceError, type StatusObject } from '@grpc/grpc-js'
+import { Client, credentials, Metadata, type ServiceError, type StatusObject } from '@grpc/grpc-js'
 import { ECHO, type EchoRequest, type EchoResponse } from '../grpc-echo.ts'
 import { inParallel, Summary, type SummaryReport } from './summary.ts'
 
@@ -10,6 +10,48 @@ export interface GrpcCalls {
   readonly count: number
   readonly concurrency: number
   readonly request: EchoRequest
+}
+
+export interface GrpcOutcome {
+  readonly code: number
+  readonly details: string
+  readonly pod: string | undefined
+  /** Trailers. */
+  readonly metadata: Readonly<Record<string, unknown>>
+}
+
+/** One unary call, and all that came of it. */
+export function grpcCall({
+  target,
+  metadata = {},
+  request = { text: 'hello' },
+}: {
+  readonly target: string
+  readonly metadata?: Readonly<Record<string, string>>
+  readonly request?: EchoRequest
+}): Promise<GrpcOutcome> {
+  const client = channel(target)
+  const fields = new Metadata()
+  for (const [name, value] of Object.entries(metadata)) fields.set(name, value)
+  const { path, requestSerialize, responseDeserialize } = ECHO.unary
+  return new Promise((resolve) => {
+    let pod: string | undefined
+    const call = client.makeUnaryRequest(
+      path,
+      requestSerialize,
+      responseDeserialize,
+      request,
+      fields,
+      (_, response) => {
+        pod = response?.pod
+      },
+    )
+    call.on('status', ({ code, details, metadata }) => {
+      client.close()
+      // The callback comes right after the status.
+      setImmediate(() => resolve({ code, details, pod, metadata: metadata.getMap() }))
+    })
+  })
 }
 
 export async function grpcCalls({ target, method, count, concurrency, request }: GrpcCalls): Promise<SummaryReport> {

@@ -5,16 +5,30 @@ import {
   type handleClientStreamingCall,
   type handleServerStreamingCall,
   type handleUnaryCall,
+  Metadata,
   Server,
   ServerCredentials,
 } from '@grpc/grpc-js'
 import { ECHO, type EchoRequest, type EchoResponse, TestPort } from '../grpc-echo.ts'
+import { nextStep } from './plan.ts'
 import { slowOnes } from './slow-ones.ts'
 
 const POD = hostname()
 
-const unary: handleUnaryCall<EchoRequest, EchoResponse> = ({ request }, callback) => {
-  later(request.delayMs, () => callback(null, { pod: POD, text: request.text, received: 1 }))
+/** A call with `x-plan` is answered as that says (see `plan.ts`): failures without any message, that is trailers only. */
+const unary: handleUnaryCall<EchoRequest, EchoResponse> = ({ request, metadata }, callback) => {
+  const [plan] = metadata.get('x-plan')
+  if (plan === undefined) {
+    return later(request.delayMs, () => callback(null, { pod: POD, text: request.text, received: 1 }))
+  }
+  const { code, delayMs, attempt } = nextStep(String(plan), metadata.get('x-request-id').join())
+  const trailer = new Metadata()
+  trailer.set('x-attempt', String(attempt))
+  later(delayMs, () =>
+    code === 0
+      ? callback(null, { pod: POD, text: request.text, received: 1 }, trailer)
+      : callback({ code, details: `attempt ${attempt} fails`, metadata: trailer }),
+  )
 }
 
 const collect: handleClientStreamingCall<EchoRequest, EchoResponse> = (call, callback) => {

@@ -6,6 +6,7 @@ import process from 'node:process'
 import type { Readable, Writable } from 'node:stream'
 import { WebSocketServer } from 'ws'
 import { TestPort } from '../grpc-echo.ts'
+import { attemptsOf, nextStep } from './plan.ts'
 import { slowOnes } from './slow-ones.ts'
 
 interface Request extends Readable {
@@ -35,6 +36,8 @@ const HANDLERS = new Map<string, Handler>([
   ],
   ['/echo', echo],
   ['/fail', fail],
+  ['/plan', plan],
+  ['/attempts', (_, response, query) => answer(response, 200, { attempts: attemptsOf(query.get('id') ?? '') })],
   ['/slow', slow],
   ['/bytes', bytes],
   ['/sink', sink],
@@ -80,7 +83,7 @@ export async function serveHttp2(): Promise<() => Promise<void>> {
 
 function handle(request: Request, response: Response): void {
   const url = new URL(request.url ?? '/', 'http://server')
-  const handler = HANDLERS.get(url.pathname)
+  const handler = HANDLERS.get(url.pathname) ?? (url.pathname.startsWith('/show') ? show : undefined)
   response.on('error', () => {})
   request.on('error', () => {})
   if (handler === undefined) return answer(response, 404, { error: `there is no ${url.pathname}` })
@@ -102,6 +105,22 @@ async function echo(request: Request, response: Response): Promise<void> {
     body: Buffer.concat(chunks).toString(),
     own: process.env.ANSWER ?? '',
   })
+}
+
+/** The request as it came. */
+function show(request: Request, response: Response): void {
+  const { method, url, headers } = request
+  answer(response, 200, { pod: POD, method, url, headers })
+}
+
+/** Answers as the request's `x-plan` says; see `plan.ts`. */
+async function plan(request: Request, response: Response): Promise<void> {
+  let received = 0
+  for await (const chunk of request as AsyncIterable<Buffer>) received += chunk.length
+  const { 'x-plan': steps, 'x-request-id': id } = request.headers
+  const { code, delayMs, attempt } = nextStep(String(steps), String(id))
+  if (delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs))
+  answer(response, code, { pod: POD, attempt, received })
 }
 
 /** Fails the first `times` attempts of one request id. */
