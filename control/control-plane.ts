@@ -7,6 +7,7 @@ import { InboundServerPolicies } from '../api/gen/inbound_pb.js'
 import { OutboundPolicies } from '../api/gen/outbound_pb.js'
 import { addService } from '../api/grpc.ts'
 import { formatSocketAddress, type SocketAddress } from '../api/ip.ts'
+import type { Kind } from '../api/resources/kinds.ts'
 import { Port } from '../api/vocabulary.ts'
 import { Cluster } from './cluster/cluster.ts'
 import { type ClusterConfig, DEFAULT_CLUSTER_CONFIG } from './cluster/config.ts'
@@ -77,12 +78,18 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     (run) => setTimeout(run, STATUS_DELAY_MS).unref(),
   )
   const reconciliation = setInterval(() => statusRefresher.changed(), STATUS_INTERVAL_MS).unref()
+  let changed = new Set<Kind>()
   const refresher = new Refresher(() => {
-    destination.refresh()
-    policy.refresh()
+    const kinds = changed
+    changed = new Set()
+    destination.refresh(kinds)
+    policy.refresh(kinds)
     statusRefresher.changed()
   })
-  const unsubscribe = cluster.subscribe(() => refresher.changed())
+  const unsubscribe = cluster.subscribe((kinds) => {
+    for (const kind of kinds) changed.add(kind)
+    refresher.changed()
+  })
 
   const listeners: GrpcListener[] = []
   const close = async () => {

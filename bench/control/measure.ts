@@ -81,6 +81,7 @@ export async function measureControl(options: RunOptions): Promise<ControlResult
         perProxyBytes: perProxy(connected.privateBytes),
         perProxyAfterChangesBytes: perProxy(changed.privateBytes),
         heapPerProxyBytes: (connected.heapBytes - base.heapBytes) / size.proxies,
+        heapPerProxyAfterChangesBytes: (changed.heapBytes - base.heapBytes) / size.proxies,
       },
       opened,
       restarted,

@@ -30,8 +30,9 @@ export function formatControlReport(results: ControlResults): string {
       ['memory', 'kB'],
       ['control plane without proxies', kilobytes(memory.baseBytes)],
       ['per proxy', kilobytes(memory.perProxyBytes)],
-      ['per proxy, after the changes', kilobytes(memory.perProxyAfterChangesBytes)],
       ['of it JavaScript heap', kilobytes(memory.heapPerProxyBytes)],
+      ['per proxy, after the changes', kilobytes(memory.perProxyAfterChangesBytes)],
+      ['of it JavaScript heap', kilobytes(memory.heapPerProxyAfterChangesBytes)],
     ],
     verdicts(results).map(({ what, isMet }) => [what, isMet ? 'met' : 'missed']),
   ]

@@ -14,6 +14,7 @@ export interface ControlResults {
     readonly perProxyAfterChangesBytes: number
     /** Of it, objects of JavaScript. */
     readonly heapPerProxyBytes: number
+    readonly heapPerProxyAfterChangesBytes: number
   }
   /** Since the proxies' processes were created. */
   readonly opened: StatesResult

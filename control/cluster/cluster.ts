@@ -45,14 +45,28 @@ const PODS_BY_IP = grouped('Pod', podIps)
 const EXTERNAL_WORKLOADS_BY_IP = grouped('ExternalWorkload', externalIps)
 const PODS_BY_HOST_IP = grouped('Pod', hostIps)
 const SLICES_BY_SERVICE = grouped('EndpointSlice', serviceOfSlice)
-const SLICES_BY_NODE = grouped('EndpointSlice', nodesOfSlice)
+/** A node's zone is what the endpoints that run there tell: the first one that does. */
+const ZONE_OF_NODE: Derived<ReadonlyMap<string, string>> = {
+  kinds: ['EndpointSlice'],
+  compute(cluster) {
+    const zones = new Map<string, string>()
+    for (const { endpoints } of cluster.list('EndpointSlice')) {
+      for (const { nodeName, zone } of endpoints) {
+        if (nodeName !== undefined && zone !== undefined && !zones.has(nodeName)) zones.set(nodeName, zone)
+      }
+    }
+    return zones
+  },
+}
 
 export class Cluster {
   readonly config: ClusterConfig
   readonly #store: ResourceStore
-  readonly #listeners = new Set<() => void>()
+  readonly #listeners = new Set<(changed: ReadonlySet<Kind>) => void>()
   readonly #unsubscribe: () => void
   readonly #derived = new Map<Derived<unknown>, unknown>()
+  /** The kinds that were read since `tracked` began, by whom it runs. */
+  #read: Set<Kind> | undefined = undefined
 
   constructor(store: ResourceStore, config: ClusterConfig) {
     this.#store = store
@@ -61,12 +75,12 @@ export class Cluster {
       for (const derived of this.#derived.keys()) {
         if (derived.kinds.some((kind) => changed.has(kind))) this.#derived.delete(derived)
       }
-      for (const listener of [...this.#listeners]) listener()
+      for (const listener of [...this.#listeners]) listener(changed)
     })
   }
 
-  /** Called after every batch of changes. */
-  subscribe(listener: () => void): () => void {
+  /** Called after every batch of changes, with the kinds of its objects. */
+  subscribe(listener: (changed: ReadonlySet<Kind>) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
   }
@@ -76,15 +90,19 @@ export class Cluster {
   }
 
   get<K extends Kind>(kind: K, namespace: string, name: string): ResourceOf<K> | undefined {
+    this.#read?.add(kind)
     return this.#store.get(kind, namespace, name)
   }
 
   /** Ordered by namespace and name. */
   list<K extends Kind>(kind: K): readonly ResourceOf<K>[] {
+    this.#read?.add(kind)
     return this.#store.list(kind)
   }
 
   derived<T>(wanted: Derived<T>): T {
+    // Also when it was computed for somebody else.
+    for (const kind of wanted.kinds) this.#read?.add(kind)
     if (!this.#derived.has(wanted)) this.#derived.set(wanted, wanted.compute(this))
     return this.#derived.get(wanted) as T
   }
@@ -120,14 +138,21 @@ export class Cluster {
     return this.group(SLICES_BY_SERVICE, `${namespace}/${service}`)
   }
 
-  /** A node's zone, as the endpoints that run there tell it; empty when none does. */
+  /** Empty when it is not known. */
   zoneOfNode(nodeName: string): string {
-    if (nodeName === '') return ''
-    for (const { endpoints } of this.group(SLICES_BY_NODE, nodeName)) {
-      const zone = endpoints.find((endpoint) => endpoint.nodeName === nodeName && endpoint.zone !== undefined)?.zone
-      if (zone !== undefined) return zone
+    return this.derived(ZONE_OF_NODE).get(nodeName) ?? ''
+  }
+
+  /** Runs `compute` and says which kinds it read: while objects of no other kind change, its result is the same. */
+  tracked<T>(compute: () => T): { readonly value: T; readonly kinds: ReadonlySet<Kind> } {
+    const outer = this.#read
+    const kinds = new Set<Kind>()
+    this.#read = kinds
+    try {
+      return { value: compute(), kinds }
+    } finally {
+      this.#read = outer
     }
-    return ''
   }
 }
 
@@ -162,10 +187,6 @@ function hostIps(pod: Pod): readonly string[] {
 function serviceOfSlice({ metadata }: EndpointSlice): readonly string[] {
   const service = metadata.labels[KubernetesLabel.serviceName]
   return service === undefined ? [] : [`${metadata.namespace}/${service}`]
-}
-
-function nodesOfSlice({ endpoints }: EndpointSlice): readonly string[] {
-  return endpoints.flatMap(({ nodeName }) => nodeName ?? [])
 }
 
 function canonical(ips: readonly string[]): readonly string[] {

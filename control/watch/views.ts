@@ -4,6 +4,7 @@
  * A thousand proxies that watch one service cost one computation per change. A view lives as long as somebody
  * watches it.
  */
+import type { Kind } from '../../api/resources/kinds.ts'
 export interface Watch<V> {
   current(): V
   close(): void
@@ -15,8 +16,16 @@ export interface Watch<V> {
  */
 export type Compute<V> = (previous: V | undefined) => V
 
+/** Runs a computation and says which kinds of objects it read (`Cluster.tracked`). */
+export type Track = <T>(compute: () => T) => { readonly value: T; readonly kinds: ReadonlySet<Kind> }
+
 export class Views<V> {
   readonly #views = new Map<string, View<V>>()
+  readonly #track: Track
+
+  constructor(track: Track) {
+    this.#track = track
+  }
 
   get size(): number {
     return this.#views.size
@@ -26,7 +35,7 @@ export class Views<V> {
   watch(key: string, compute: Compute<V>, onChange: () => void): Watch<V> {
     let view = this.#views.get(key)
     if (view === undefined) {
-      view = { compute, value: compute(undefined), listeners: new Set() }
+      view = { compute, ...this.#track(() => compute(undefined)), listeners: new Set() }
       this.#views.set(key, view)
     }
     const watched = view
@@ -41,10 +50,12 @@ export class Views<V> {
     }
   }
 
-  /** Computes every view anew and tells those who watch a changed one. */
-  refresh(): void {
+  /** Computes every view anew that read one of these kinds, and tells those who watch a changed one. */
+  refresh(changed: ReadonlySet<Kind>): void {
     for (const view of [...this.#views.values()]) {
-      const value = view.compute(view.value)
+      if (view.kinds.isDisjointFrom(changed)) continue
+      const { value, kinds } = this.#track(() => view.compute(view.value))
+      view.kinds = kinds
       if (value === view.value) continue
       view.value = value
       for (const listener of [...view.listeners]) listener()
@@ -55,5 +66,7 @@ export class Views<V> {
 interface View<V> {
   readonly compute: Compute<V>
   value: V
+  /** Read when it was computed last. */
+  kinds: ReadonlySet<Kind>
   readonly listeners: Set<() => void>
 }

@@ -2,10 +2,17 @@
 import { EventEmitter } from 'node:events'
 import { type ServerWritableStream, status } from '@grpc/grpc-js'
 import { test } from 'tap'
+import type { Kind } from '../../api/resources/kinds.ts'
+import { Cluster } from '../cluster/cluster.ts'
+import { DEFAULT_CLUSTER_CONFIG } from '../cluster/config.ts'
+import { pod, service, slice, storeOf } from '../cluster/fixtures.ts'
 import { GrpcError } from '../grpc/error.ts'
 import { Refresher } from './refresher.ts'
-import { Views } from './views.ts'
+import { type Track, Views } from './views.ts'
 import { type Step, WatchStreams } from './watch-stream.ts'
+
+const PODS: ReadonlySet<Kind> = new Set(['Pod'])
+const readsPods: Track = (compute) => ({ value: compute(), kinds: PODS })
 
 /** A client whose window is opened by hand. */
 class FakeCall extends EventEmitter {
@@ -40,14 +47,14 @@ class FakeCall extends EventEmitter {
 }
 
 function setUp(step: (value: number) => Step<string> = (value) => ({ messages: [`${value}`] })) {
-  const views = new Views<number>()
+  const views = new Views<number>(readsPods)
   const streams = new WatchStreams()
   const call = new FakeCall()
   const errors: unknown[] = []
   const state = { value: 1 }
   const set = (value: number) => {
     state.value = value
-    views.refresh()
+    views.refresh(PODS)
   }
   const serve = () =>
     streams.serve(call.asCall, {
@@ -141,7 +148,7 @@ test('closing ends every stream once', async (t) => {
 })
 
 test('a view is computed once for all who watch it', async (t) => {
-  const views = new Views<number>()
+  const views = new Views<number>(readsPods)
   let computed = 0
   const watch = (key: string, heard: string[], name: string) =>
     views.watch(
@@ -153,7 +160,7 @@ test('a view is computed once for all who watch it', async (t) => {
   const [a, b, c] = [watch('x', heard, 'a'), watch('x', heard, 'b'), watch('y', heard, 'c')]
   t.equal(computed, 2)
   t.equal(a.current(), b.current())
-  views.refresh()
+  views.refresh(PODS)
   t.equal(computed, 4)
   t.same(heard, ['a', 'b', 'c'])
   a.close()
@@ -162,6 +169,58 @@ test('a view is computed once for all who watch it', async (t) => {
   b.close()
   c.close()
   t.equal(views.size, 0)
+})
+
+test('a view is computed again when what it read has changed, and only then', async (t) => {
+  const store = storeOf()
+  const cluster = new Cluster(store, DEFAULT_CLUSTER_CONFIG)
+  const views = new Views<string>((compute) => cluster.tracked(compute))
+  cluster.subscribe((changed) => views.refresh(changed))
+  const counts = { service: 0, endpoints: 0, both: 0 }
+  // Reads EndpointSlices once there is a Service, and not before.
+  const both = () => {
+    counts.both++
+    return cluster.get('Service', 'shop', 'web') === undefined ? 'none' : `${cluster.slicesOf('shop', 'web').length}`
+  }
+  views.watch(
+    'service',
+    () => `${++counts.service} ${cluster.list('Service').length}`,
+    () => {},
+  )
+  // What is derived counts as read by all who ask for it, whoever had it computed.
+  views.watch(
+    'endpoints',
+    () => `${++counts.endpoints} ${cluster.slicesOf('shop', 'web').length}`,
+    () => {},
+  )
+  const watch = views.watch('both', both, () => {})
+  const steps = [
+    {
+      name: 'a kind that nobody reads',
+      apply: pod({ name: 'web-1', ip: '10.0.0.1' }),
+      is: { service: 1, endpoints: 1, both: 1 },
+    },
+    {
+      name: 'a kind that one does not read yet',
+      apply: slice({ service: 'web' }),
+      is: { service: 1, endpoints: 2, both: 1 },
+    },
+    {
+      name: 'which it does now',
+      apply: service({ name: 'web', clusterIP: '10.96.0.1' }),
+      is: { service: 2, endpoints: 2, both: 2 },
+    },
+    {
+      name: 'and hears of',
+      apply: slice({ service: 'web', name: 'web-2' }),
+      is: { service: 2, endpoints: 3, both: 3 },
+    },
+  ]
+  for (const { name, apply, is } of steps) {
+    store.apply([apply])
+    t.same(counts, is, name)
+  }
+  t.equal(watch.current(), '2')
 })
 
 test('a refresh comes once per turn', async (t) => {

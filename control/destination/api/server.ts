@@ -2,6 +2,7 @@
 import { type ServerWritableStream, status } from '@grpc/grpc-js'
 import type { Destination, DestinationProfile, GetDestination, Update } from '../../../api/gen/destination_pb.js'
 import type { Handlers } from '../../../api/grpc.ts'
+import type { Kind } from '../../../api/resources/kinds.ts'
 import { type Authority, parseAuthority, parseServiceName, type ServiceRef } from '../../cluster/authority.ts'
 import { parseContextToken } from '../../cluster/caller.ts'
 import type { Cluster } from '../../cluster/cluster.ts'
@@ -22,11 +23,13 @@ export class DestinationService {
   readonly #cluster: Cluster
   readonly #streams: WatchStreams
   readonly #onError: (error: unknown) => void
-  readonly #endpoints = new Views<ServiceEndpoints>()
-  readonly #profiles = new Views<ProfileOutcome>()
+  readonly #endpoints: Views<ServiceEndpoints>
+  readonly #profiles: Views<ProfileOutcome>
 
   constructor(cluster: Cluster, streams: WatchStreams, onError: (error: unknown) => void) {
     this.#cluster = cluster
+    this.#endpoints = new Views((compute) => cluster.tracked(compute))
+    this.#profiles = new Views((compute) => cluster.tracked(compute))
     this.#streams = streams
     this.#onError = onError
   }
@@ -35,10 +38,10 @@ export class DestinationService {
     return { get: (call) => this.#get(call), getProfile: (call) => this.#getProfile(call) }
   }
 
-  /** After a change of the cluster. */
-  refresh(): void {
-    this.#endpoints.refresh()
-    this.#profiles.refresh()
+  /** After a change of the cluster, of objects of these kinds. */
+  refresh(changed: ReadonlySet<Kind>): void {
+    this.#endpoints.refresh(changed)
+    this.#profiles.refresh(changed)
   }
 
   #get(call: ServerWritableStream<GetDestination, Update>): void {

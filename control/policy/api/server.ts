@@ -4,6 +4,7 @@ import type { InboundServerPolicies, PortSpec, Server } from '../../../api/gen/i
 import type { OutboundPolicies, OutboundPolicy, TrafficSpec } from '../../../api/gen/outbound_pb.js'
 import type { Handlers } from '../../../api/grpc.ts'
 import { formatSocketAddress, tcpAddressFromMessage } from '../../../api/ip.ts'
+import type { Kind } from '../../../api/resources/kinds.ts'
 import { parseAuthority } from '../../cluster/authority.ts'
 import { parseWorkload, type WorkloadRef } from '../../cluster/caller.ts'
 import type { Cluster } from '../../cluster/cluster.ts'
@@ -39,12 +40,14 @@ export class PolicyService {
   readonly #streams: WatchStreams
   readonly #holders: Holders
   readonly #reports: PolicyReports
-  readonly #inbound = new Views<Outcome<Server>>()
-  readonly #outbound = new Views<Outcome<OutboundPolicy>>()
+  readonly #inbound: Views<Outcome<Server>>
+  readonly #outbound: Views<Outcome<OutboundPolicy>>
   readonly #told = new Set<string>()
 
   constructor(cluster: Cluster, streams: WatchStreams, holders: Holders, reports: PolicyReports) {
     this.#cluster = cluster
+    this.#inbound = new Views((compute) => cluster.tracked(compute))
+    this.#outbound = new Views((compute) => cluster.tracked(compute))
     this.#streams = streams
     this.#holders = holders
     this.#reports = reports
@@ -66,10 +69,10 @@ export class PolicyService {
     }
   }
 
-  /** After a change of the cluster. */
-  refresh(): void {
-    this.#inbound.refresh()
-    this.#outbound.refresh()
+  /** After a change of the cluster, of objects of these kinds. */
+  refresh(changed: ReadonlySet<Kind>): void {
+    this.#inbound.refresh(changed)
+    this.#outbound.refresh(changed)
   }
 
   #inboundTarget({ workload, port }: PortSpec): Target<Server> {
