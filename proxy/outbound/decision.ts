@@ -8,24 +8,13 @@ import { applyRequestFilters, type FilterVerdict } from '../policy/filters.ts'
 import { requestUrl } from '../policy/request-view.ts'
 import type { RouteMatch } from '../policy/route.ts'
 import type { Head } from '../wire/head.ts'
-import { token } from '../wire/tokens.ts'
 import type { Backend } from './backend.ts'
 import { errors } from './errors.ts'
 import type { MirrorPlan } from './mirror.ts'
+import { overridden } from './overrides.ts'
 import type { BackendPlan, PlannedRoute, RoutePlan } from './route-plan.ts'
 import type { Routing } from './routing.ts'
 import type { TargetProtocol } from './target.ts'
-
-/** Honoured only where a route allows it; this version refuses them there instead of ignoring them. */
-const OVERRIDES = [
-  'l5d-timeout',
-  'l5d-request-timeout',
-  'l5d-response-timeout',
-  'l5d-retry-http',
-  'l5d-retry-grpc',
-  'l5d-retry-limit',
-  'l5d-retry-timeout',
-] as const
 
 /** An answer of the proxy in place of a backend's. */
 export interface Answer {
@@ -40,7 +29,8 @@ export interface Copier {
   onMirrors(mirrors: readonly MirrorPlan[], head: Head): void
 }
 
-/** The route of a request, or why it gets none. `routing` is the target's for the HTTP version of the request. */
+/** The route of a request, or why it gets none. `routing` is the target's for the HTTP version of the request. Fields
+ * that override the policy are taken out of `head`. */
 export function decideRoute(
   head: Head,
   routing: Routing | undefined,
@@ -52,9 +42,7 @@ export function decideRoute(
   }
   const route = routing.find(head)
   if (route === undefined) return errors.noRoute(target.parentName)
-  if (!route.plan.allowsOverrides) return route
-  const override = OVERRIDES.find((field) => head.has(token(field)))
-  return override === undefined ? route : errors.unsupportedHeader(override)
+  return route.plan.allowsOverrides ? overridden(route, head) : route
 }
 
 export function isRouted(decision: PlannedRoute | ProxyError): decision is PlannedRoute {

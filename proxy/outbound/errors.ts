@@ -47,13 +47,6 @@ export const errors = {
   redirect: (status: number) => error(status, NOT_FOUND, 'redirected', false),
   injectedHttp: (status: number, message: string) => error(status, FAILED_PRECONDITION, message, false),
   injectedGrpc: (code: number, message: string) => error(200, code, message, false),
-  unsupportedHeader: (name: string) =>
-    error(
-      500,
-      INTERNAL,
-      `the route lets ${name} override its policy, which this version of the proxy does not support; remove the header`,
-      false,
-    ),
   endpointIo: (message: string) => error(502, UNAVAILABLE, message, true),
   connectTimeout: (message: string) => error(504, DEADLINE_EXCEEDED, message, true),
   moved: error(503, UNAVAILABLE, 'the stream ends so that it can be opened at another replica', false),

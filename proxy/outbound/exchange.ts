@@ -39,6 +39,7 @@ import {
   retainedBytes,
   retryDelayMs,
   takeRetry,
+  withdraw,
 } from './retry.ts'
 import type { BackendPlan, PlannedRoute, RoutePlan } from './route-plan.ts'
 
@@ -244,7 +245,7 @@ export class Exchange
     this.#dropPendingHead()
     // Nothing was sent: another endpoint may well work.
     this.#current.end('unclassified', false, this.#context.nowMs())
-    if (this.#retrySafely()) return
+    if (this.#canRepeat() && withdraw(this.#plan, this.#context.nowMs())) return this.#repeat()
     const { kind, message } = error
     this.#failAttempt(kind === 'timeout' ? errors.connectTimeout(message) : errors.endpointIo(message), 'unclassified')
   }
@@ -394,7 +395,7 @@ export class Exchange
     const isLost = error.kind === 'connection' || error.kind === 'stale'
     const reason = isLost ? 'unclassified' : `h2(${ERROR_NAMES[error.code] ?? error.code})`
     this.#current.end(reason, false, this.#context.nowMs())
-    if (!this.#hasAnswered && isSafeToRepeat(error, this.#record?.head) && this.#retrySafely()) return
+    if (!this.#hasAnswered && isSafeToRepeat(error, this.#record?.head) && this.#canRepeat()) return this.#repeat()
     if (this.#hasAnswered) return this.#breakResponse(error)
     if (this.#downstream.version === Version.http2 && error.kind === 'reset') {
       this.#release()
@@ -454,12 +455,14 @@ export class Exchange
     this.#fail(error)
   }
 
-  /** Another attempt for a request that no application has seen. */
-  #retrySafely(): boolean {
-    if (this.#safeRetries >= MAX_SAFE_RETRIES || this.#record === undefined || !this.#record.isComplete) return false
+  /** Whether another attempt may be made for a request that no application has seen. */
+  #canRepeat(): boolean {
+    return this.#safeRetries < MAX_SAFE_RETRIES && this.#record?.isComplete === true
+  }
+
+  #repeat(): void {
     this.#safeRetries++
     this.#attemptAgain()
-    return true
   }
 
   #attemptAgain(): void {

@@ -34,6 +34,7 @@ function startExchange(
     respondError(stream, error, { isGrpc, isInformational: context.isInformational })
     return drained(stream)
   }
+  if (route.ignoredFields !== undefined && route.ignoredFields > 0) route.plan.recorder.onIgnoredOverride()
   const requiredId = head.get(REQUIRE_ID)
   if (requiredId !== undefined) head.drop(REQUIRE_ID)
   const exchange = new Exchange(context, route, head, endStream, stream, requiredId)

@@ -52,12 +52,16 @@ export function takeRetry(plan: RoutePlan, attempts: number, nowMs: number): boo
     recorder.onRetryLimit()
     return false
   }
-  if (retry.kind === 'budget' && !retry.budget.tryWithdraw(nowMs)) {
-    recorder.onNoBudget()
-    return false
-  }
+  if (!withdraw(plan, nowMs)) return false
   recorder.onRetry()
   return true
+}
+
+/** Pays for one more attempt out of the route's budget; false, and counted, when that is spent. */
+export function withdraw({ budget, recorder }: RoutePlan, nowMs: number): boolean {
+  if (budget === undefined || budget.tryWithdraw(nowMs)) return true
+  recorder.onNoBudget()
+  return false
 }
 
 /** How long the attempt after `attempts` of them waits. */

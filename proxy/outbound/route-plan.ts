@@ -15,7 +15,7 @@ import type { BackendRecorder, RouteRecorder } from './route-recorder.ts'
 
 export type RetryPlan =
   /** ServiceProfile: whatever is classified as failure, as often as the budget allows. */
-  | { readonly kind: 'budget'; readonly budget: RetryBudget; readonly maxRequestBytes: number }
+  | { readonly kind: 'budget'; readonly maxRequestBytes: number }
   /** HTTPRoute, GRPCRoute: what the policy lists, a number of times. */
   | { readonly kind: 'policy'; readonly policy: RetryPolicy; readonly maxRequestBytes: number }
 
@@ -53,7 +53,7 @@ export interface RoutePlan {
   readonly headTimeoutMs: number | undefined
   readonly retry: RetryPlan | undefined
   readonly responseClasses: readonly ResponseClass[]
-  /** Every first attempt is paid into the budget, retryable or not. */
+  /** Every request pays into the budget, every attempt for it beyond the first takes out. */
   readonly budget: RetryBudget | undefined
   /** Added as `l5d-dst-canonical`, latin1; only profiles have it. */
   readonly canonicalName: Buffer | undefined
@@ -71,4 +71,6 @@ export function isAvailable({ backend, filters }: BackendPlan): boolean {
 export interface PlannedRoute {
   readonly plan: RoutePlan
   readonly match: RouteMatch | undefined
+  /** Fields of the request that were to override the plan and make no sense. */
+  readonly ignoredFields?: number
 }

@@ -34,6 +34,8 @@ export interface RouteRecorder {
   onRetryLimit(): void
   onRetryOverflow(): void
   onNoBudget(): void
+  /** A request had `l5d-…` fields that could not be read. */
+  onIgnoredOverride(): void
 }
 
 /** For what is no request of a route. */
@@ -47,4 +49,5 @@ export const NOTHING_COUNTED: RouteRecorder = {
   onRetryLimit() {},
   onRetryOverflow() {},
   onNoBudget() {},
+  onIgnoredOverride() {},
 }

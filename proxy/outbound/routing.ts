@@ -31,6 +31,8 @@ import type { MirrorPlan, MirrorResult } from './mirror.ts'
 import { type BackendPlan, isAvailable, type PlannedRoute, type RetryPlan, type RoutePlan } from './route-plan.ts'
 import type { BackendRecorder, RouteRecorder } from './route-recorder.ts'
 
+/** Of all routes of a policy together; the policy API has no other, so it is the default of service profiles. */
+const ROUTE_BUDGET = { retryRatio: 0.2, minRetriesPerSecond: 10, ttlMs: 10_000 } as const
 /** Content kept for a retry on a service profile's route. */
 const PROFILE_RETRY_BYTES = 65_536
 
@@ -112,7 +114,7 @@ export class ProfileRouting implements Routing {
         headTimeoutMs: route?.timeoutMs,
         retry:
           route?.isRetryable && budget !== undefined
-            ? { kind: 'budget', budget, maxRequestBytes: PROFILE_RETRY_BYTES }
+            ? { kind: 'budget', maxRequestBytes: PROFILE_RETRY_BYTES }
             : undefined,
         responseClasses: route?.responseClasses ?? [],
         budget,
@@ -150,11 +152,13 @@ export class PolicyRouting implements Routing {
   readonly #policy: HttpPolicy
   readonly #byHit = new Map<RouteHit<HttpRoute>, PlannedRoute>()
   readonly #always: PlannedRoute | undefined
+  readonly #budget: RetryBudget
   readonly #held: Held
 
   constructor(parent: Meta, policy: HttpPolicy, isGrpc: boolean, deps: RoutingDeps) {
     this.#policy = policy
     this.#held = new Held(deps.cache)
+    this.#budget = new RetryBudget(ROUTE_BUDGET, deps.nowMs())
     const plans = new Map<HttpRule, RoutePlan>()
     for (const hit of policy.table.candidates.flatMap(({ hits }) => hits)) {
       let plan = plans.get(hit.rule)
@@ -244,7 +248,7 @@ export class PolicyRouting implements Routing {
       headTimeoutMs: undefined,
       retry,
       responseClasses: [],
-      budget: undefined,
+      budget: this.#budget,
       canonicalName: undefined,
       allowsOverrides: rule.allowL5dHeaders,
       recorder,

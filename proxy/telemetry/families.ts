@@ -80,6 +80,7 @@ export interface Families {
   readonly balancer: { readonly http: BalancerFamilies; readonly tcp: BalancerFamilies; readonly tls: BalancerFamilies }
   /** What circuit breakers did, by outcome. */
   readonly mirrored: Family<Counter>
+  readonly ignoredOverrides: Family<Counter>
   readonly ejections: Family<Counter>
   readonly ejectedEndpoints: Family<Gauge>
   /** Requests of sessions, by where they went. */
@@ -147,6 +148,11 @@ export function declareFamilies(registry: Registry): Families {
       tcp: balancer(registry, 'outbound_tcp_balancer'),
       tls: balancer(registry, 'outbound_tls_balancer'),
     },
+    ignoredOverrides: registry.counter(
+      'weft_ignored_overrides',
+      'Requests with l5d- fields for timeouts or retries that could not be read',
+      'owned',
+    ),
     mirrored: registry.counter('weft_mirrored_requests', 'Copies of requests to other backends', 'owned'),
     ejections: registry.counter('weft_balancer_ejections', 'Endpoints that a circuit breaker took out or had to leave'),
     sessionRequests: registry.counter(
@@ -234,7 +240,7 @@ function outboundRoute(registry: Registry, kind: 'http' | 'grpc'): RouteFamilies
     retryRequests: counter('retry_requests', 'Attempts beyond the first'),
     retrySuccesses: counter('retry_successes', 'Retries that ended well'),
     retryLimitExceeded: counter('retry_limit_exceeded', 'Requests still to be retried after their last attempt'),
-    retryOverflow: counter('retry_overflow', 'Retries not made because no backend was ready'),
+    retryOverflow: counter('retry_overflow', 'Retries not made because no backend was ready or the budget was spent'),
     backendRequests: counter('backend_requests', 'Attempts sent to a backend'),
     backendResponseDuration: registry.histogram(
       `${prefix}_backend_response_duration_seconds`,

@@ -74,6 +74,8 @@ export class ProfileRouteMetrics {
   onRetrySuccess(): void {}
   onRetryLimit(): void {}
   onRetryOverflow(): void {}
+  /** Only routes of policies allow any. */
+  onIgnoredOverride(): void {}
 }
 
 export class PolicyRouteMetrics {
@@ -86,11 +88,14 @@ export class PolicyRouteMetrics {
   #successes: Counter | undefined = undefined
   #limits: Counter | undefined = undefined
   #overflows: Counter | undefined = undefined
+  readonly #ignoredOverrides: Family<Counter>
+  #ignored: Counter | undefined = undefined
 
   /** @param isGrpc the route is a GRPCRoute: `grpc_status` instead of `http_status` */
   constructor(families: Families, isGrpc: boolean, parent: Meta, route: Meta) {
     this.#families = isGrpc ? families.outboundRoute.grpc : families.outboundRoute.http
     this.#isGrpc = isGrpc
+    this.#ignoredOverrides = families.ignoredOverrides
     this.#labels = join(referenceLabels('parent', parent), outboundRouteLabels(route), 'hostname=""')
     this.#duration = this.#families.requestDuration.child(this.#labels)
     this.#statuses = new StatusCounters(this.#families.requestStatuses, this.#labels, isGrpc)
@@ -126,7 +131,15 @@ export class PolicyRouteMetrics {
     this.#overflows.value++
   }
 
-  onNoBudget(): void {}
+  /** The same family: a retry was due, and not made. */
+  onNoBudget(): void {
+    this.onRetryOverflow()
+  }
+
+  onIgnoredOverride(): void {
+    this.#ignored ??= this.#ignoredOverrides.child(this.#labels)
+    this.#ignored.value++
+  }
 
   /** The counters of one of this route's backends. */
   backend(backend: Meta, parent: Meta, route: Meta): RouteBackendMetrics {

@@ -47,6 +47,7 @@ const silent = { info() {}, warn() {}, error() {}, debug() {} } as never
 export class Counts {
   retries = 0
   noBudget = 0
+  ignoredOverrides = 0
   attempts = 0
   /** How copies of requests ended. */
   readonly mirrors: MirrorResult[] = []
@@ -290,6 +291,7 @@ export async function startPair(options: PairOptions): Promise<Pair> {
     onRetrySuccess() {},
     onRetryLimit() {},
     onRetryOverflow() {},
+    onIgnoredOverride: () => void counts.ignoredOverrides++,
     onNoBudget: () => void counts.noBudget++,
   }
   const deps = {

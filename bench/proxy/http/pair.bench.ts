@@ -165,6 +165,7 @@ function outboundListener(back: Transport, isHttp2: boolean): RequestListener {
     onRetrySuccess: nothing,
     onRetryLimit: nothing,
     onRetryOverflow: nothing,
+    onIgnoredOverride: nothing,
     onNoBudget: nothing,
   }
   const target = new Target('10.0.0.1', 80, {
