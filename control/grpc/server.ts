@@ -27,6 +27,8 @@ export async function listen(
   const server = new Server({
     'grpc.max_concurrent_streams': MAX_STREAMS_PER_CONNECTION,
     'grpc.max_receive_message_length': MAX_REQUEST_BYTES,
+    // Its books of every connection and stream are for a service that is not served here.
+    'grpc.enable_channelz': 0,
     'grpc.keepalive_time_ms': KEEP_ALIVE_MS.time,
     'grpc.keepalive_timeout_ms': KEEP_ALIVE_MS.timeout,
     // Two processes on one port would share connections and disagree.
