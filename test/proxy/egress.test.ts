@@ -209,9 +209,14 @@ test('HTTP without anybody to send it to says so', async (t) => {
       name: 'no weight',
       backends: weighted([0, 0], forward(app.port)),
       status: 500,
-      says: /all backends have weight 0/,
+      says: /^HTTPRoute r\.shop: all backends have weight 0$/,
     },
-    { name: 'a backend of no kind', backends: first(gone), status: 502, says: /HTTPRoute r\.shop.*does not exist/ },
+    {
+      name: 'a backend of no kind',
+      backends: first(gone),
+      status: 502,
+      says: /HTTPRoute r\.shop: its backend EgressNetwork gone\.shop:443 does not exist/,
+    },
     { name: 'which its filter names', backends: first(gone, [failure]), status: 500, says: /^no EgressNetwork gone$/ },
     {
       name: 'as one of several',
