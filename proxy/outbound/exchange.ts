@@ -227,6 +227,8 @@ export class Exchange
 
   onFailFast(): void {
     if (this.isAbandoned) return
+    // Nothing was sent, and meanwhile another backend of the route may have become ready.
+    if (this.#canRepeat() && this.#plan.backends.some(isDrawable)) return this.#repeat()
     const reason = this.#backend?.backend?.reason() ?? ''
     this.#fail(errors.failFast(this.#context.parentName, this.#plan.name, reason, this.#context.failFastTimeoutMs))
   }
@@ -629,6 +631,11 @@ export class Exchange
     this.#context.streams?.delete(this)
     this.#context.onEnded()
   }
+}
+
+/** A request would go there now. */
+function isDrawable({ backend, weight }: BackendPlan): boolean {
+  return weight > 0 && backend?.hasReady() === true
 }
 
 /** A head that is spent by one attempt; see `received` in http2-connection.ts. */

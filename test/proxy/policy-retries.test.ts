@@ -2,10 +2,11 @@
 import { once } from 'node:events'
 import http from 'node:http'
 import { test } from 'tap'
+import type { Filter } from '../../proxy/policy/filter.ts'
 import type { HttpRule } from '../../proxy/policy/outbound-policy.ts'
 import { type App, connectHttp2, startHttp1, startHttp2 } from './apps.ts'
 import { type Pair, startPair } from './pair.ts'
-import { policyOf, retries, rule } from './policies.ts'
+import { backend, policyOf, retries, rule } from './policies.ts'
 
 async function post(port: number): Promise<http.IncomingMessage> {
   const request = http.request({ host: '127.0.0.1', port, method: 'POST', agent: false })
@@ -151,4 +152,23 @@ test('fields that override: allowed, wrong, and where they are not allowed', asy
   pair.setPolicy(policyOf(rule({})))
   t.equal(await get('/now', '50ms'), 200)
   t.equal(seen.at(-1), '50ms', 'else they are fields like any other')
+})
+
+test('a request that waits at a backend without endpoints goes to one that has become ready', async (t) => {
+  const app = await startHttp1((_req, res) => void res.end())
+  const backends = [backend<Filter>('empty'), backend<Filter>('web')]
+  const pair = await startPair({
+    appPorts: [],
+    backendPorts: { 'empty:80': [] },
+    isMeshed: false,
+    failFastTimeoutMs: 150,
+    policy: policyOf(rule({ distribution: { kind: 'randomAvailable', backends, totalWeight: 2 } })),
+  })
+  t.teardown(() => {
+    pair.close()
+    app.close()
+  })
+  const answer = post(pair.port)
+  setTimeout(() => pair.setEndpoints([app.port]), 30)
+  t.equal((await answer).statusCode, 200)
 })
