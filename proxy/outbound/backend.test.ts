@@ -4,14 +4,14 @@ import { plainEndpoint } from '../policy/endpoint.ts'
 import { Backend } from './backend.ts'
 import { Endpoint } from './endpoint.ts'
 
-function backendOf(count: number, minReadyEndpoints: number): Backend {
+function backendOf(count: number, minReadyEndpoints: number, nowMs = () => 0): Backend {
   const backend = new Backend('web.shop:80', {
     queue: { capacity: 10, failFastTimeoutMs: 1_000 },
     random: Math.random,
     minReadyEndpoints,
     affinity: undefined,
     slowStartMs: undefined,
-    nowMs: () => 0,
+    nowMs,
     newEndpoint: (meta, pool) =>
       new Endpoint(
         meta,
@@ -22,7 +22,7 @@ function backendOf(count: number, minReadyEndpoints: number): Backend {
             http2: DEFAULT_HTTP2,
             backoff: { minMs: 1, maxMs: 1, jitter: 0 },
           },
-          nowMs: () => 0,
+          nowMs,
           epochMs: () => 0,
           random: () => 0,
           metrics: { onRequest() {}, onResponse() {} } as never,
@@ -68,4 +68,19 @@ test('breakers leave as many endpoints ready as the policy says, and count what 
     t.match(backend.counters, counters, name)
     backend.close()
   }
+})
+
+test('an endpoint that waits for its probe does not count for the floor', async (t) => {
+  let nowMs = 0
+  const backend = backendOf(3, 2, () => nowMs)
+  const [first, ...others] = backend.endpoints
+  const fail = (endpoint: Endpoint) => endpoint.ended(endpoint.begin(nowMs), 'failure', 0, nowMs)
+  fail(first!)
+  t.equal(backend.ejectedCount, 1)
+  // Its penalty is over.
+  nowMs = 2_000
+  for (const endpoint of others) fail(endpoint)
+  t.equal(backend.ejectedCount, 1, 'the others stay')
+  t.match(backend.counters, { ejected: 1, spared: 2 })
+  backend.close()
 })

@@ -216,7 +216,7 @@ export class Backend {
   /** A breaker is about to take `endpoint` out. Where that is not allowed, it asks again with the next failure. */
   #mayEject(endpoint: Endpoint): boolean {
     const { minReadyEndpoints } = this.#params
-    const others = this.#balancer.readyBeside(endpoint, Math.max(minReadyEndpoints, 1))
+    const others = this.#readyBeside(endpoint, Math.max(minReadyEndpoints, 1))
     if (others < minReadyEndpoints) {
       this.counters.spared++
       return false
@@ -224,6 +224,16 @@ export class Backend {
     if (others === 0) this.counters.ejectedLast++
     else this.counters.ejected++
     return true
+  }
+
+  /** Others that are ready, counted up to `enough`. One that waits for its probe is not: it may well fail again. */
+  #readyBeside(self: Endpoint, enough: number): number {
+    let count = 0
+    for (const endpoint of this.#byAddress.values()) {
+      if (count >= enough) break
+      if (endpoint !== self && !endpoint.isTripped && endpoint.isReady()) count++
+    }
+    return count
   }
 
   #drainQueue(): void {

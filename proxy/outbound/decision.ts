@@ -5,7 +5,6 @@
 import type { ProxyError } from '../http/error-response.ts'
 import type { Filter } from '../policy/filter.ts'
 import { applyRequestFilters, type FilterVerdict } from '../policy/filters.ts'
-import { describeMeta } from '../policy/meta.ts'
 import { requestUrl } from '../policy/request-view.ts'
 import type { RouteMatch } from '../policy/route.ts'
 import type { Head } from '../wire/head.ts'
@@ -72,7 +71,7 @@ export function decideAttempt(
   const answer = applied(plan, backend.filters, match, head, random)
   if (answer !== undefined) return answer
   if (backend.mirrors.length > 0) copier?.onMirrors(backend.mirrors, head)
-  return exists(backend) ? backend : failure(errors.invalidBackend(plan.name, describeMeta(backend.meta)))
+  return exists(backend) ? backend : failure(errors.invalidBackend(plan.name))
 }
 
 export function isAnswer(decision: ExistingBackend | Answer): decision is Answer {

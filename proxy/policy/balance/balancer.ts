@@ -45,16 +45,6 @@ export class P2cBalancer<E extends BalancedEndpoint> {
     return count
   }
 
-  /** Ready endpoints other than `self`, counted up to `enough`. */
-  readyBeside(self: E, enough: number): number {
-    let count = 0
-    for (const endpoint of this.#endpoints) {
-      if (count >= enough) break
-      if (endpoint !== self && endpoint.isReady()) count++
-    }
-    return count
-  }
-
   /** About how many are ready: what was last seen of each, after looking at a few of them again. */
   estimateReady(): number {
     if (this.#ready < this.#endpoints.length) this.#probe()
