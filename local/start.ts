@@ -25,6 +25,8 @@ export interface StartOptions {
 export interface RunningCluster {
   readonly name: string
   readonly directory: string
+  /** A process in the network of the node. */
+  readonly pid: number
   /** Resolves when all pods are ready for the first time, with the time since the command began. */
   readonly ready: Promise<number>
   /** Resolves when the cluster has ended, by itself or by `stop`. */
@@ -121,7 +123,7 @@ function attach(child: ChildProcess, directory: string, name: string): Promise<R
       const message = JSON.parse(line) as SupervisorMessage
       if (message.type === 'refused') refused = message.sentences
       if (message.type === 'ready') onReady(message.startupMs)
-      if (message.type === 'started') resolve({ name, directory, ready, ended, stop })
+      if (message.type === 'started') resolve({ name, directory, pid: child.pid!, ready, ended, stop })
     })
     void ended.then(() => resolve(refused))
   })

@@ -2,10 +2,12 @@
  * A local cluster as the bed of a test: the one that `weft local` starts, with its control plane, injected sidecars
  * and redirect rules, driven through the same API as the verbs of the command line.
  */
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough, Writable } from 'node:stream'
+import { promisify } from 'node:util'
 import type { Test } from 'tap'
 import type { Condition, ConditionStatus } from '../../api/resources/condition.ts'
 import { type Kind, kindOf, nameOf, type Resource } from '../../api/resources/kinds.ts'
@@ -100,6 +102,7 @@ export class Mesh {
   readonly #cluster: RunningCluster
   readonly #client: ClusterClient
   readonly #agents: Agent[] = []
+  readonly #outsiders: ChildProcess[] = []
 
   constructor(cluster: RunningCluster) {
     this.#cluster = cluster
@@ -176,6 +179,20 @@ export class Mesh {
     return agent
   }
 
+  /** Starts a program that is no part of the cluster, on `addresses` behind its node, until the test ends. */
+  async outside(addresses: readonly string[], command: readonly string[], env: Readonly<Record<string, string>>) {
+    const inNode = (...args: readonly string[]) => ['--target', String(this.#cluster.pid), '--net', ...args]
+    for (const address of addresses) {
+      await promisify(execFile)('nsenter', inNode('ip', 'address', 'add', `${address}/32`, 'dev', 'lo'))
+    }
+    const child = spawn('nsenter', inNode(...command), {
+      cwd: PACKAGE_ROOT,
+      env: { ...process.env, ...env },
+      stdio: 'ignore',
+    })
+    this.#outsiders.push(child)
+  }
+
   /** Runs a command in a container. @returns its exit code */
   exec(namespace: string, name: string, container: string, command: readonly string[]): Promise<number> {
     const silent = () => new PassThrough().resume()
@@ -201,6 +218,7 @@ export class Mesh {
 
   async close(): Promise<void> {
     for (const agent of this.#agents) agent.close()
+    for (const child of this.#outsiders) child.kill('SIGKILL')
     this.#cluster.stop()
     await this.#cluster.ended
   }

@@ -6,7 +6,7 @@ export type Manifest = Readonly<Record<string, unknown>>
 /** Commands start in the checkout; the Node that runs the tests runs the test programs. */
 const NODE = process.execPath
 export const AGENT = [NODE, 'test/mesh/app/agent.ts']
-const SERVER = [NODE, 'test/mesh/app/server.ts']
+export const SERVER = [NODE, 'test/mesh/app/server.ts']
 const ROGUE = [NODE, 'test/mesh/app/rogue.ts']
 
 type Annotations = Readonly<Record<string, string>>

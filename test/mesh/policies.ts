@@ -6,7 +6,7 @@ type Annotations = Readonly<Record<string, string>>
 export interface Route {
   readonly name: string
   readonly namespace: string
-  /** One service, at one of its ports. */
+  /** One port of it. */
   readonly parent: ParentRef
   readonly rules: readonly object[]
   readonly hostnames?: readonly string[]
@@ -25,6 +25,10 @@ export function service(name: string, namespace: string, port: number): ParentRe
   return { group: 'core', kind: 'Service', name, namespace, port }
 }
 
+export function egress(name: string, namespace: string, port: number): ParentRef {
+  return { group: 'policy.linkerd.io', kind: 'EgressNetwork', name, namespace, port }
+}
+
 /** A Service as a backend of a route in its own namespace. */
 export function backend(name: string, port: number, weight = 1, more: object = {}): object {
   return { name, port, weight, ...more }
@@ -33,6 +37,7 @@ export function backend(name: string, port: number, weight = 1, more: object = {
 export const httpRoute = (route: Route): Manifest => routeOf('HTTPRoute', 'v1', route)
 export const grpcRoute = (route: Route): Manifest => routeOf('GRPCRoute', 'v1', route)
 export const tlsRoute = (route: Route): Manifest => routeOf('TLSRoute', 'v1alpha2', route)
+export const tcpRoute = (route: Route): Manifest => routeOf('TCPRoute', 'v1alpha2', route)
 
 export function egressNetwork(
   name: string,

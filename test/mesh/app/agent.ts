@@ -11,7 +11,7 @@ import { beginSlow, download, finishSlow, http, manyHttp, upload } from './calls
 import { http2 } from './calls/http2.ts'
 import { reportLoad, startLoad, stopLoad } from './calls/load.ts'
 import { slowReaderHttp1, slowReaderHttp2 } from './calls/slow-reader.ts'
-import { greeting, opaqueExchange, tlsExchange, webSocketEcho } from './calls/tcp.ts'
+import { greeting, opaqueExchange, plainExchange, tlsExchange, webSocketEcho } from './calls/tcp.ts'
 import { startVersions, stopVersions, versionsSeen } from './calls/versions.ts'
 
 /** What a test may ask for. */
@@ -33,6 +33,7 @@ export const CALLS = {
   stopLoad,
   greeting,
   opaqueExchange,
+  plainExchange,
   tlsExchange,
   webSocketEcho,
   startCapture,

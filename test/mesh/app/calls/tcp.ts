@@ -60,6 +60,29 @@ export function greeting({ host, port }: { readonly host: string; readonly port:
   })
 }
 
+/** Speaks first; what came until the echo, or why it did not. */
+export function plainExchange({
+  host,
+  port,
+  send,
+}: OpaqueExchange): Promise<{ readonly received: string; readonly error?: string }> {
+  return new Promise((resolve) => {
+    let received = ''
+    const socket = connect({ host, port })
+    socket.setEncoding('utf8')
+    socket.setTimeout(DEADLINE_MS, () => socket.destroy(new Error(`nothing came for ${DEADLINE_MS} ms`)))
+    socket.on('connect', () => socket.write(send))
+    socket.on('data', (text: string) => {
+      received += text
+      if (!received.includes(send)) return
+      resolve({ received })
+      socket.destroy()
+    })
+    socket.on('error', (error: NodeJS.ErrnoException) => resolve({ received, error: error.code ?? error.message }))
+    socket.on('close', () => resolve({ received, error: 'closed' }))
+  })
+}
+
 export interface TlsExchange {
   readonly host: string
   readonly port: number

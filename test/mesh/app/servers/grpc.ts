@@ -8,9 +8,10 @@ import {
   Metadata,
   Server,
   ServerCredentials,
+  status as Status,
 } from '@grpc/grpc-js'
 import { ECHO, type EchoRequest, type EchoResponse, TestPort } from '../grpc-echo.ts'
-import { nextStep } from './plan.ts'
+import { nextOfMood, nextStep } from './plan.ts'
 import { slowOnes } from './slow-ones.ts'
 
 const POD = hostname()
@@ -18,6 +19,9 @@ const POD = hostname()
 /** A call with `x-plan` is answered as that says (see `plan.ts`): failures without any message, that is trailers only. */
 const unary: handleUnaryCall<EchoRequest, EchoResponse> = ({ request, metadata }, callback) => {
   const [plan] = metadata.get('x-plan')
+  if (request.text === 'moody' && nextOfMood() !== 200) {
+    return callback({ code: Status.UNAVAILABLE, details: 'in no mood' })
+  }
   if (plan === undefined) {
     return later(request.delayMs, () => callback(null, { pod: POD, text: request.text, received: 1 }))
   }

@@ -6,7 +6,7 @@ import process from 'node:process'
 import type { Readable, Writable } from 'node:stream'
 import { WebSocketServer } from 'ws'
 import { TestPort } from '../grpc-echo.ts'
-import { attemptsOf, nextStep } from './plan.ts'
+import { attemptsOf, countOfMood, nextOfMood, nextStep, setMood } from './plan.ts'
 import { slowOnes } from './slow-ones.ts'
 
 interface Request extends Readable {
@@ -38,6 +38,8 @@ const HANDLERS = new Map<string, Handler>([
   ['/fail', fail],
   ['/plan', plan],
   ['/attempts', (_, response, query) => answer(response, 200, { attempts: attemptsOf(query.get('id') ?? '') })],
+  ['/moody', (_, response) => answer(response, nextOfMood(), { pod: POD })],
+  ['/mood', changeMood],
   ['/slow', slow],
   ['/bytes', bytes],
   ['/sink', sink],
@@ -111,6 +113,14 @@ async function echo(request: Request, response: Response): Promise<void> {
 function show(request: Request, response: Response): void {
   const { method, url, headers } = request
   answer(response, 200, { pod: POD, method, url, headers })
+}
+
+/** `be`: statuses from now on, by turns. Tells how many were given so far. */
+function changeMood(_: Request, response: Response, query: URLSearchParams): void {
+  const answered = countOfMood()
+  const be = query.get('be')
+  if (be !== null) setMood(be.split(',').map(Number))
+  answer(response, 200, { answered })
 }
 
 /** Answers as the request's `x-plan` says; see `plan.ts`. */

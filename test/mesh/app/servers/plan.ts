@@ -20,6 +20,24 @@ export function nextStep(plan: string, requestId: string): Step {
   return { code: Number(code), delayMs: Number(delayMs), attempt }
 }
 
+/** What this pod answers, by turns, to requests that leave it to its mood. */
+let mood: readonly number[] = [200]
+let answered = 0
+
+/** From now on; counts anew. */
+export function setMood(statuses: readonly number[]): void {
+  mood = statuses
+  answered = 0
+}
+
+export function nextOfMood(): number {
+  return mood[answered++ % mood.length]!
+}
+
+export function countOfMood(): number {
+  return answered
+}
+
 /** How many attempts of a request have come. */
 export function attemptsOf(requestId: string): number {
   return attempts.get(requestId) ?? 0
