@@ -8,6 +8,7 @@ import type { Direction, Surroundings } from './assembly/direction.ts'
 import { assembleInbound } from './assembly/inbound.ts'
 import { assembleOutbound } from './assembly/outbound.ts'
 import type { Config } from './config/config.ts'
+import { Explainer } from './explain/explainer.ts'
 import { trimChunks } from './http/chunk-pool.ts'
 import { giveBackMemory, IdleMemory } from './io/idle-memory.ts'
 import { activity } from './io/socket-transport.ts'
@@ -74,6 +75,7 @@ export async function startProxy(
           : workers.metrics().then((pages) => mergePages([renderMetrics(), ...pages])),
       env,
       log,
+      explainer: new Explainer({ inbound, outbound }),
       onLogFilter: (filter) => workers?.setLogFilter(filter),
       isShutdownEnabled: config.admin.isShutdownEnabled,
       onShutdown: role.onShutdownRequest,

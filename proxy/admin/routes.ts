@@ -2,6 +2,7 @@
  * What the admin port answers, as one pure function over one table (facts: behaviour 4.1). Whoever serves it brings the
  * bytes: the proxy's own HTTP/1 engine, or a test.
  */
+import type { Explainer } from '../explain/explainer.ts'
 import type { Logger } from '../telemetry/log.ts'
 
 export interface AdminRequest {
@@ -35,6 +36,7 @@ export interface AdminContext {
   readonly log: Logger
   /** The log filter was changed. */
   readonly onLogFilter?: (filter: string) => void
+  readonly explainer: Pick<Explainer, 'explain'>
   readonly isShutdownEnabled: boolean
   readonly onShutdown: () => void
 }
@@ -53,6 +55,8 @@ const ROUTES: readonly AdminRoute[] = [
   { path: '/metrics', methods: ['GET', 'HEAD'], from: 'anywhere', handle: metrics },
   { path: '/env.json', methods: ['GET', 'HEAD'], from: 'anywhere', handle: env },
   { path: '/proxy-log-level', methods: ['GET', 'PUT'], from: 'loopback', handle: logLevel },
+  // Says who is let in and why, where everything goes, and what requests look like that get there.
+  { path: '/explain', methods: ['POST'], from: 'loopback', handle: explain },
   { path: '/shutdown', methods: ['POST'], from: 'loopback', handle: shutdown },
 ]
 
@@ -95,6 +99,10 @@ function logLevel({ method, body }: AdminRequest, { log, onLogFilter }: AdminCon
   const problem = log.setFilter(body.trim())
   if (problem === undefined) onLogFilter?.(log.filter)
   return problem === undefined ? { ...text(204, ''), contentType: undefined } : text(400, `${problem}\n`)
+}
+
+async function explain({ query, body }: AdminRequest, { explainer }: AdminContext): Promise<AdminResponse> {
+  return { ...text(200, ''), ...(await explainer.explain(query, body)) }
 }
 
 function shutdown(_request: AdminRequest, { onShutdown }: AdminContext): AdminResponse {

@@ -6,6 +6,8 @@ import { AdminServer } from './server.ts'
 
 const page = `${'request_total{direction="inbound"} 1\n'.repeat(1_000)}# EOF\n`
 
+const NOT_ASKED = Promise.resolve({ status: 400, contentType: 'text/plain', body: 'direction?' })
+
 async function start(): Promise<{ admin: AdminServer; url: string }> {
   const log = Logger.create(
     { format: 'plain', write: () => {}, uptimeMs: () => 0 },
@@ -16,6 +18,7 @@ async function start(): Promise<{ admin: AdminServer; url: string }> {
     renderMetrics: () => page,
     env: {},
     log,
+    explainer: { explain: (query) => (query === 'bug' ? Promise.reject(new Error('a bug')) : NOT_ASKED) },
     isShutdownEnabled: false,
     onShutdown: () => {},
   })
@@ -38,6 +41,9 @@ test('over real connections', async (t) => {
   t.equal((await fetch(`${url}/proxy-log-level`, { method: 'PUT', body: 'debug' })).status, 204)
   t.equal(await (await fetch(`${url}/proxy-log-level`)).text(), 'debug')
   t.equal((await fetch(`${url}/nothing`)).status, 404)
+  const explanation = await fetch(`${url}/explain`, { method: 'POST', body: 'GET /' })
+  t.same([explanation.status, await explanation.text()], [400, 'direction?'])
+  t.equal((await fetch(`${url}/explain?bug`, { method: 'POST' })).status, 500, 'a page that fails ends nothing')
   const large = await fetch(`${url}/proxy-log-level`, { method: 'PUT', body: 'x'.repeat(20_000) })
   t.equal(large.status, 413)
   t.equal((await fetch(`${url}/live`)).status, 200, 'and the server lives on')

@@ -17,7 +17,7 @@ export const MAX_CONNECTIONS = 256
 /** A request has to be complete this long after its connection was accepted or answered. */
 const REQUEST_DEADLINE_MS = 60_000
 const MAX_HEAD_BYTES = 16_384
-/** Only a log filter is ever sent here. */
+/** Log filters, and heads of requests to explain. */
 const MAX_BODY_BYTES = 16_384
 /** Shorter pages are not worth compressing. */
 const MIN_GZIP_BYTES = 1_024
@@ -138,7 +138,15 @@ class AdminExchange implements RequestHandler {
     const body = Buffer.concat(this.#body).toString('utf8')
     const response = answerAdmin({ ...this.#request, body }, this.#context)
     this.#isOver = true
-    if (response instanceof Promise) void response.then((later) => this.#send(later))
+    if (response instanceof Promise)
+      response.then(
+        (later) => this.#send(later),
+        // Whatever went wrong with a page must not end the proxy.
+        (error: Error) => {
+          this.#context.log.error(`admin ${this.#request.path}: ${error.stack ?? error.message}`)
+          this.#send({ status: 500, contentType: undefined, body: '', isCompressible: false, allow: undefined })
+        },
+      )
     else this.#send(response)
   }
 

@@ -1,6 +1,9 @@
 /** The inbound direction put together: policies of the pod's ports, clients of the application, mesh TLS, the listener. */
 import { hasPort } from '../../api/port-set.ts'
 import type { InboundConfig } from '../config/inbound.ts'
+import { DISCOVERY_DEADLINE_MS } from '../explain/common.ts'
+import type { ExplainedDirections } from '../explain/explainer.ts'
+import { explainInbound } from '../explain/inbound.ts'
 import { AccessLog } from '../inbound/access-log.ts'
 import { AppClients } from '../inbound/app-clients.ts'
 import { AppConnector } from '../inbound/app-connector.ts'
@@ -20,10 +23,13 @@ import type { OnRefused } from '../wire/refusal.ts'
 import type { Control } from './control.ts'
 import type { Direction, Surroundings } from './direction.ts'
 
+/** A direction that says what it would do with a request. */
+export type InboundDirection = Direction & ExplainedDirections['inbound']
+
 export function assembleInbound(
   { config: { inbound: config, cores }, log, families, nowMs }: Surroundings,
   { certifier, discovery }: Control,
-): Direction {
+): InboundDirection {
   const telemetry = new InboundMetrics(families, log.child('inbound'), nowMs)
   const tls = new MeshTlsServer({ localName: certifier.localName, withAlpn: false, timers: REAL_TIMERS })
   const directTls = new MeshTlsServer({ localName: certifier.localName, withAlpn: true, timers: REAL_TIMERS })
@@ -83,6 +89,7 @@ export function assembleInbound(
     get connectionCount() {
       return listener.connectionCount
     },
+    explain: (question) => explainInbound(question, { policies, deadlineMs: DISCOVERY_DEADLINE_MS, nowMs }),
     tick(at) {
       listener.tick(at)
       handshakes.tick()

@@ -10,6 +10,8 @@ import { RateLimiter } from '../policy/rate-limit.ts'
 export interface PortPolicy {
   readonly port: number
   readonly server: InboundServer
+  /** The control plane has answered; until then `server` is the default of the environment. */
+  readonly isKnown: boolean
   /** What the server's rate limit has let through; its buckets outlive updates that leave the limit as it is. */
   readonly limiter: RateLimiter | undefined
   /** Open connections that have to be authorised again after an update. */
@@ -23,6 +25,7 @@ export interface Recheckable {
 
 interface Entry extends PortPolicy {
   server: InboundServer
+  isKnown: boolean
   limiter: RateLimiter | undefined
   readonly watch: Watch
   readonly isPermanent: boolean
@@ -84,6 +87,7 @@ export class PortPolicies {
     const entry: Entry = {
       port,
       server,
+      isKnown: false,
       limiter: undefined,
       connections: new Set(),
       isPermanent,
@@ -93,6 +97,7 @@ export class PortPolicies {
         const { rateLimit } = updated
         entry.limiter = rateLimit && new RateLimiter(rateLimit, this.#workers, entry.limiter)
         entry.server = updated
+        entry.isKnown = true
         for (const connection of [...entry.connections]) connection.recheck(updated)
       }),
     }

@@ -32,6 +32,11 @@ export class BackendCache {
     this.#newBackend = newBackend
   }
 
+  /** Somebody holds the backend, or did so a moment ago. */
+  has(target: BalancedTarget): boolean {
+    return this.#entries.has(targetKey(target))
+  }
+
   acquire(target: BalancedTarget): Backend {
     const key = targetKey(target)
     let entry = this.#entries.get(key)

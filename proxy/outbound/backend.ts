@@ -93,6 +93,11 @@ export class Backend {
     return this.#byAddress.values()
   }
 
+  /** Discovery has told its endpoints, or that there will be none. */
+  get isDiscovered(): boolean {
+    return this.counters.updatesReset + this.counters.updatesAdd > 0 || this.failure !== undefined
+  }
+
   get size(): number {
     return this.#byAddress.size
   }

@@ -49,6 +49,11 @@ export interface EndpointPool {
   mayEject(endpoint: Endpoint): boolean
 }
 
+/** `ejected` by its breaker; then one request decides: `probe due`, and `probing` while it is on its way. */
+export type EndpointHealth =
+  | { readonly state: 'ready' | 'connecting' | 'probe due' | 'probing' }
+  | { readonly state: 'ejected'; readonly forMs: number }
+
 export class Endpoint implements StickyEndpoint {
   readonly meta: EndpointMeta
   /** Its address. */
@@ -96,6 +101,15 @@ export class Endpoint implements StickyEndpoint {
   /** The breaker keeps requests away. */
   get isTripped(): boolean {
     return this.#breaker?.isOpen === true
+  }
+
+  /** Whether it takes requests, and if not, why: for whoever asks the proxy to explain itself. */
+  health(nowMs: number): EndpointHealth {
+    const breaker = this.#breaker
+    if (breaker?.isOpen && !breaker.isReady(nowMs))
+      return breaker.isProbing ? { state: 'probing' } : { state: 'ejected', forMs: breaker.openUntilMs - nowMs }
+    if (this.isUpgradeable && !this.#clients.isHttp2Ready) return { state: 'connecting' }
+    return { state: breaker?.isOpen ? 'probe due' : 'ready' }
   }
 
   /** A request is being sent. Returns whether it is the probe behind a tripped breaker; hand that to `ended`. */

@@ -138,10 +138,18 @@ export class Target {
   routing(isHttp2: boolean): Routing | undefined {
     const known = isHttp2 ? this.#http2 : this.#http1
     if (known !== undefined) return known
-    const made = this.#newRouting(isHttp2)
+    const made = this.#newRouting(isHttp2, this.#deps)
     if (isHttp2) this.#http2 = made
     else this.#http1 = made
     return made
+  }
+
+  /** As `routing`, but where nobody has asked yet one made of other parts, which `release` lets go of. */
+  peekRouting(isHttp2: boolean, deps: RoutingDeps): { readonly routing: Routing | undefined; release(): void } {
+    const known = isHttp2 ? this.#http2 : this.#http1
+    if (known !== undefined) return { routing: known, release() {} }
+    const routing = this.#newRouting(isHttp2, deps)
+    return { routing, release: () => routing?.release() }
   }
 
   /** Draws the backend of one opaque connection. */
@@ -233,14 +241,14 @@ export class Target {
     return this.#profile?.endpoint ?? plainEndpoint(this.ip, this.port)
   }
 
-  #newRouting(isHttp2: boolean): Routing | undefined {
+  #newRouting(isHttp2: boolean, deps: RoutingDeps): Routing | undefined {
     const profile = this.#profile
-    if (profile !== undefined && routesHttp(profile)) return new ProfileRouting(profile, this.port, this.#deps)
+    if (profile !== undefined && routesHttp(profile)) return new ProfileRouting(profile, this.port, deps)
     const policy = this.#policy
-    if (policy === undefined) return new PolicyRouting(this.parent, forwardPolicy(this.#forwardTo), false, this.#deps)
+    if (policy === undefined) return new PolicyRouting(this.parent, forwardPolicy(this.#forwardTo), false, deps)
     if (policy.kind !== 'target') return undefined
     const http: HttpPolicy | undefined = httpPolicyOf(policy, isHttp2)
-    return http && new PolicyRouting(policy.parent, http, policy.protocol.kind === 'grpc', this.#deps)
+    return http && new PolicyRouting(policy.parent, http, policy.protocol.kind === 'grpc', deps)
   }
 
   #chooseOverride(profile: Profile): OpaqueChoice {

@@ -3,7 +3,7 @@ import { parseCidr } from '../../api/ip.ts'
 import { type Authentication, type Authorization, authorize, type ClientTls, LOCALHOST } from './authorization.ts'
 import { defaultServer, invalidServer } from './inbound-policy.ts'
 import { defaultMeta } from './meta.ts'
-import { compileCidr, ipOf, isInNetworks, type Network, network } from './network.ts'
+import { compileCidr, ipOf, isInNetworks, type Network, network, networkText } from './network.ts'
 
 test('networks', async (t) => {
   const except: Network = { ...network('10.0.0.0/8'), except: [compileCidr(parseCidr('10.1.0.0/16')!)] }
@@ -48,6 +48,13 @@ const spiffe = 'spiffe://root.org/ns/web'
 function meshTls(identities: string[], suffixes: string[] = []): Authentication {
   return { kind: 'meshTls', identities: new Set(identities), suffixes }
 }
+
+test('networks as text', async (t) => {
+  for (const text of ['0.0.0.0/0', '10.0.0.0/8', '10.1.2.3/32', '::/0', 'fc00::/7', 'fd00:1:2:3:8000::/66', '::1/128'])
+    t.equal(networkText(network(text)), text)
+  const except = [compileCidr(parseCidr('10.1.0.0/16')!)]
+  t.equal(networkText({ ...network('10.0.0.0/8'), except }), '10.0.0.0/8 except 10.1.0.0/16')
+})
 
 test('authentication', async (t) => {
   const cases: { name: string; authentication: Authentication; permits: ClientTls[]; denies: ClientTls[] }[] = [

@@ -34,6 +34,11 @@ export class FailureAccrual {
     return this.#isOpen
   }
 
+  /** The request that decides over an open breaker is on its way. */
+  get isProbing(): boolean {
+    return this.#isProbing
+  }
+
   /** When an open breaker may let its probe through: for a timer that wakes waiting requests. */
   get openUntilMs(): number {
     return this.#openUntilMs

@@ -42,6 +42,19 @@ export function ipText({ isV4, w0, w1, w2, w3 }: Ip): string {
   return formatIp(new Uint8Array(view.buffer))
 }
 
+/** A network as text: `10.0.0.0/8 except 10.1.0.0/16`. */
+export function networkText({ cidr, except }: Network): string {
+  const carved = except.length === 0 ? '' : ` except ${except.map(cidrText).join(', ')}`
+  return `${cidrText(cidr)}${carved}`
+}
+
+function cidrText({ base, mask }: CompiledCidr): string {
+  const words = base.isV4 ? [mask.w0] : [mask.w0, mask.w1, mask.w2, mask.w3]
+  // A mask is ones, then zeros.
+  const prefixBits = words.reduce((sum, word) => sum + Math.clz32(~word), 0)
+  return `${ipText(base)}/${prefixBits}`
+}
+
 export function compileCidr({ base, prefixBits }: Cidr): CompiledCidr {
   const mask = new Uint8Array(base.length)
   for (let bit = 0; bit < prefixBits; bit++) mask[bit >> 3]! |= 0x80 >> (bit & 7)

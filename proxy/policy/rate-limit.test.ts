@@ -6,6 +6,17 @@ const meta = { ...defaultMeta('limit'), group: 'policy.linkerd.io', kind: 'HTTPL
 const limit = (parts: Partial<RateLimit>): RateLimit => ({ meta, total: 0, identity: 0, overrides: [], ...parts })
 const limiter = (parts: Partial<RateLimit>, workers = 1) => new RateLimiter(limit(parts), workers, undefined)
 
+test('peek says what a request would hear, and takes nothing', async (t) => {
+  const of = limiter({ total: 6, identity: 2, overrides: [{ requestsPerSecond: 3, identities: ['vip'] }] })
+  for (const client of ['a', 'vip', undefined, 'a', 'vip', undefined, 'a', 'b', 'c']) {
+    const peeked = of.peek(client, 1_000)
+    t.same(of.peek(client, 1_000), peeked)
+    t.same(of.tryPass(client, 1_000), peeked, `${client}`)
+  }
+  t.match(of.peek('new', 1_000), { scope: 'total' })
+  t.equal(of.peek('new', 2_000), undefined)
+})
+
 /** How many of `offered` requests at one moment pass, by client. */
 function burst(of: RateLimiter, clients: readonly (string | undefined)[], offered = 50, nowMs = 1_000): number[] {
   return clients.map((client) => {

@@ -88,18 +88,23 @@ export class RateLimiter {
    */
   tryPass(identity: string | undefined, nowMs: number): RateExceeded | undefined {
     const total = this.#total
-    if (total !== undefined) {
-      const waitMs = total.bucket.waitMs(nowMs)
-      if (waitMs > 0) return exceeded('total', total, waitMs)
-    }
+    const refused = exceeded('total', total, nowMs)
+    if (refused !== undefined) return refused
     const own = this.#own(identity, nowMs)
-    if (own !== undefined) {
-      const waitMs = own.bucket.waitMs(nowMs)
-      if (waitMs > 0) return exceeded('identity', own, waitMs)
-      own.bucket.take(nowMs)
-    }
+    const ownRefused = exceeded('identity', own, nowMs)
+    if (ownRefused !== undefined) return ownRefused
+    own?.bucket.take(nowMs)
     total?.bucket.take(nowMs)
     return undefined
+  }
+
+  /** What `tryPass` would say now; takes nothing and remembers nobody. */
+  peek(identity: string | undefined, nowMs: number): RateExceeded | undefined {
+    const own =
+      identity === undefined
+        ? this.#identities?.anonymous
+        : (this.#overrides.get(identity) ?? this.#identities?.peek(identity))
+    return exceeded('total', this.#total, nowMs) ?? exceeded('identity', own, nowMs)
   }
 
   #own(identity: string | undefined, nowMs: number): Limited | undefined {
@@ -150,6 +155,12 @@ class IdentityLimits {
     return limited
   }
 
+  /** The bucket that a request would find; without one it is full. */
+  peek(identity: string): Limited | undefined {
+    const known = this.#current.get(identity) ?? this.#previous.get(identity)
+    return known ?? (this.#current.size >= MAX_IDENTITIES ? this.#shared : undefined)
+  }
+
   #turn(nowMs: number): void {
     // Nobody asked for two bursts: then all that is remembered is full.
     this.#previous = nowMs < this.#turnAtMs + this.#burstMs ? this.#current : new Map()
@@ -158,6 +169,9 @@ class IdentityLimits {
   }
 }
 
-function exceeded(scope: RateExceeded['scope'], { message }: Limited, waitMs: number): RateExceeded {
-  return { scope, message, retryAfterSeconds: Math.max(1, Math.ceil(waitMs / 1_000)) }
+function exceeded(scope: RateExceeded['scope'], limited: Limited | undefined, nowMs: number): RateExceeded | undefined {
+  if (limited === undefined) return undefined
+  const waitMs = limited.bucket.waitMs(nowMs)
+  if (waitMs === 0) return undefined
+  return { scope, message: limited.message, retryAfterSeconds: Math.max(1, Math.ceil(waitMs / 1_000)) }
 }

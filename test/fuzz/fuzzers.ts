@@ -28,6 +28,7 @@ export const GROUPS = {
     'control-names': async () => (await import('../../control/cluster/names.fuzz.ts')).controlNamesFuzzer,
     'subject-alt-name': async () => (await import('../../proxy/io/subject-alt-name.fuzz.ts')).subjectAltNameFuzzer,
     environment: async () => (await import('../../proxy/config/config.fuzz.ts')).environmentFuzzer,
+    explain: async () => (await import('../../proxy/explain/question.fuzz.ts')).explainFuzzer,
     manifests: async () => (await import('../../api/resources/manifests.fuzz.ts')).manifestsFuzzer,
     annotations: async () => (await import('../../control/policy/index/annotations.fuzz.ts')).annotationsFuzzer,
     'profile-sources': async () => (await import('../../cli/profile/profile.fuzz.ts')).profileSourcesFuzzer,

@@ -39,6 +39,11 @@ export class EndpointLoad {
     return idleMs >= REVISIT_MIN_MS && idleMs >= REVISIT_AFTER_RTTS * this.#rtt.at(nowMs)
   }
 
+  /** The latency estimate; before anything was measured only the seed. */
+  latencyMs(nowMs: number): number {
+    return this.#rtt.at(nowMs)
+  }
+
   get inFlight(): number {
     return this.#inFlight
   }
