@@ -5,6 +5,7 @@
 import type { ProxyError } from '../http/error-response.ts'
 import type { Filter } from '../policy/filter.ts'
 import { applyRequestFilters, type FilterVerdict } from '../policy/filters.ts'
+import { describeMeta } from '../policy/meta.ts'
 import { requestUrl } from '../policy/request-view.ts'
 import type { RouteMatch } from '../policy/route.ts'
 import type { Head } from '../wire/head.ts'
@@ -71,7 +72,7 @@ export function decideAttempt(
   const answer = applied(plan, backend.filters, match, head, random)
   if (answer !== undefined) return answer
   if (backend.mirrors.length > 0) copier?.onMirrors(backend.mirrors, head)
-  return exists(backend) ? backend : failure(errors.invalidBackend(plan.name))
+  return exists(backend) ? backend : failure(errors.invalidBackend(plan.name, describeMeta(backend.meta)))
 }
 
 export function isAnswer(decision: ExistingBackend | Answer): decision is Answer {

@@ -41,7 +41,8 @@ export const errors = {
       `request required the identity '${wanted}' but the endpoint has ${found === undefined ? 'none' : `'${found}'`}`,
       true,
     ),
-  invalidBackend: (route: string) => error(502, UNAVAILABLE, `route ${route}: its backend does not exist`, true),
+  invalidBackend: (route: string, backend: string) =>
+    error(502, UNAVAILABLE, `route ${route}: its backend ${backend} does not exist`, true),
   noBackend: (route: string) => error(503, UNAVAILABLE, `route ${route} has no backend`, true),
   noRoute: (parent: string) => error(404, NOT_FOUND, `no route of ${parent} matches`, false),
   redirect: (status: number) => error(status, NOT_FOUND, 'redirected', false),

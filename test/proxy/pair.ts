@@ -49,6 +49,8 @@ export class Counts {
   noBudget = 0
   ignoredOverrides = 0
   attempts = 0
+  /** Why connections of clients were closed, in order. */
+  readonly outboundErrors: string[] = []
   /** How copies of requests ended. */
   readonly mirrors: MirrorResult[] = []
   /** Reasons of refused clients, in order. */
@@ -278,6 +280,11 @@ export async function startPair(options: PairOptions): Promise<Pair> {
           pool,
         ),
     })
+    // Without a policy everything goes to the replicas of `appPorts`, meshed or not.
+    if (target.kind === 'forward' && options.policy !== undefined) {
+      backend.update({ kind: 'reset', endpoints: [target.endpoint] })
+      return { backend, watch: undefined }
+    }
     if (own === undefined) backends.push(backend)
     backend.update({ kind: 'reset', endpoints: (own ?? ports).map(meta) })
     return { backend, watch: undefined }
@@ -314,7 +321,7 @@ export async function startPair(options: PairOptions): Promise<Pair> {
     protocol() {},
     detected() {},
     httpError() {},
-    tcpError() {},
+    tcpError: (_target, error) => void counts.outboundErrors.push(error),
     refused: refusals.outbound,
   }
   const outbound = new OutboundListener(

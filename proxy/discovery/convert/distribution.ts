@@ -26,7 +26,7 @@ interface WeightedMessage<M> {
 /** One message type's filters, and what refuses a request where no weight is left to draw by. */
 export interface FilterKind<M, F> {
   convert(message: M): F
-  readonly noWeights: F
+  noWeights(message: string): F
 }
 
 interface RouteBackendMessage<M> {
@@ -40,9 +40,11 @@ export interface ConvertedDistribution<F> {
   readonly filters: readonly F[]
 }
 
+/** @param route for messages: `HTTPRoute web.shop` */
 export function distributionOf<M, F>(
   message: DistributionMessage<M> | undefined,
   filters: FilterKind<M, F>,
+  route: string,
 ): ConvertedDistribution<F> {
   const { kind } = required(message, 'the distribution over backends')
   switch (kind.case) {
@@ -61,7 +63,8 @@ export function distributionOf<M, F>(
       // The only backend gets everything, whatever its weight.
       if (backends.length === 1) return { distribution: { kind: 'firstAvailable', backends }, filters: [] }
       const totalWeight = backends.reduce((sum, { weight }) => sum + weight, 0)
-      if (totalWeight === 0) return { distribution: { kind: 'empty' }, filters: [filters.noWeights] }
+      if (totalWeight === 0)
+        return { distribution: { kind: 'empty' }, filters: [filters.noWeights(`${route}: all backends have weight 0`)] }
       return { distribution: { kind: 'randomAvailable', backends, totalWeight }, filters: [] }
     }
     case undefined:

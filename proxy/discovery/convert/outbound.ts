@@ -12,12 +12,14 @@ import type {
   HttpRoute_Retry,
   HttpRoute_Rule,
   OpaqueRoute,
+  OpaqueRoute_Filter,
   OutboundPolicy as PolicyMessage,
   ProxyProtocol_Opaque,
   TlsRoute as TlsMessage,
+  TlsRoute_Filter,
 } from '../../../api/gen/outbound_pb.js'
 import type { SniMatch as SniMessage } from '../../../api/gen/tls_route_pb.js'
-import type { Filter } from '../../policy/filter.ts'
+import type { ConnectionFilter, Filter } from '../../policy/filter.ts'
 import { describeMeta } from '../../policy/meta.ts'
 import type {
   OpaqueRoute as ConnectionRoute,
@@ -47,20 +49,18 @@ export const MAX_REPLAY_BYTES = 65_536
 /** The window of the success rate where the policy names none. */
 const DEFAULT_WINDOW_MS = 10_000
 
-const NO_WEIGHTS = 'all backends have weight 0'
-
 const HTTP_FILTERS: FilterKind<HttpRoute_Filter, Filter> = {
   convert: httpFilterOf,
-  noWeights: { kind: 'httpFailure', status: 500, message: NO_WEIGHTS, ratio: 1 },
+  noWeights: (message) => ({ kind: 'httpFailure', status: 500, message, ratio: 1 }),
 }
 const GRPC_FILTERS: FilterKind<GrpcRoute_Filter, Filter> = {
   convert: grpcFilterOf,
-  noWeights: { kind: 'grpcFailure', code: 14, message: NO_WEIGHTS, ratio: 1 },
+  noWeights: (message) => ({ kind: 'grpcFailure', code: 14, message, ratio: 1 }),
 }
-const CONNECTION_FILTERS = {
+const CONNECTION_FILTERS: FilterKind<OpaqueRoute_Filter | TlsRoute_Filter, ConnectionFilter> = {
   convert: connectionFilterOf,
-  noWeights: { kind: 'invalid', message: NO_WEIGHTS },
-} as const
+  noWeights: (message) => ({ kind: 'invalid', message }),
+}
 
 export function outboundPolicyOf(message: PolicyMessage): OutboundPolicy {
   return orInvalid(() => {
@@ -118,7 +118,7 @@ function httpRouteOf({ metadata, hosts, rules }: HttpRoute): Route {
     hosts: hosts.map(hostOf),
     rules: rules.map((rule) => ({
       matches: rule.matches.map(httpMatchOf),
-      ...ruleOf(rule, HTTP_FILTERS),
+      ...ruleOf(rule, HTTP_FILTERS, describeMeta(meta)),
       retry: rule.retry && httpRetryOf(rule.retry),
     })),
   }))
@@ -131,7 +131,7 @@ function grpcRouteOf({ metadata, hosts, rules }: GrpcRoute): Route {
     hosts: hosts.map(hostOf),
     rules: rules.map((rule) => ({
       matches: rule.matches.map(grpcMatchOf),
-      ...ruleOf(rule, GRPC_FILTERS),
+      ...ruleOf(rule, GRPC_FILTERS, describeMeta(meta)),
       retry: rule.retry && grpcRetryOf(rule.retry),
     })),
   }))
@@ -147,8 +147,12 @@ interface RuleMessage<M> extends TimeoutsMessage {
 type TimeoutsMessage = Pick<HttpRoute_Rule, 'timeouts' | 'requestTimeout'> &
   Partial<Pick<HttpRoute_Rule, 'backendRequestTimeout'>>
 
-function ruleOf<M>(rule: RuleMessage<M>, kind: FilterKind<M, Filter>): Omit<HttpRule, 'matches' | 'retry'> {
-  const { distribution, filters } = distributionOf(rule.backends, kind)
+function ruleOf<M>(
+  rule: RuleMessage<M>,
+  kind: FilterKind<M, Filter>,
+  route: string,
+): Omit<HttpRule, 'matches' | 'retry'> {
+  const { distribution, filters } = distributionOf(rule.backends, kind, route)
   const own = rule.filters.map((filter) => kind.convert(filter))
   return {
     filters: [...own, ...filters],
@@ -250,7 +254,7 @@ function connectionRouteOf({ metadata, rules }: OpaqueRoute | TlsMessage): Conne
   return within(describeMeta(meta), () => {
     const rule = rules[0]
     if (rule === undefined || rules.length > 1) throw new Refused(`${rules.length} rules where one is needed`)
-    const { distribution, filters } = distributionOf(rule.backends, CONNECTION_FILTERS)
+    const { distribution, filters } = distributionOf(rule.backends, CONNECTION_FILTERS, describeMeta(meta))
     return { meta, distribution, filters: [...rule.filters.map(connectionFilterOf), ...filters] }
   })
 }
