@@ -32,6 +32,11 @@ export const COMMANDS: readonly CommandEntry[] = [
   verb('get', 'Show objects of the running cluster', ({ get }) => get),
   verb('logs', 'Show what a container wrote', ({ logs }) => logs),
   verb('exec', 'Run a command in a container', ({ exec }) => exec),
+  {
+    name: 'local explain',
+    summary: 'Say what the proxy of a pod would do with a request, and why',
+    load: async () => (await import('./commands/local-explain.ts')).explain,
+  },
   verb('scale', 'Change the number of replicas of a deployment', ({ scale }) => scale),
   verb('apply', 'Create or replace objects from a manifest', ({ apply }) => apply),
   verb('delete', 'Delete an object', ({ remove }) => remove),

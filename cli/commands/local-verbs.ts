@@ -11,11 +11,14 @@ const COMMON: CommandOptions = {
 }
 
 /** What the user should have typed; printed with the usage line. */
-class UsageError extends Error {}
+export class UsageError extends Error {}
 
 type Run = (client: ClusterClient, call: CommandCall) => Promise<number>
 
-function verb(definition: Omit<Command, 'run' | 'options'> & { readonly options?: CommandOptions }, run: Run): Command {
+export function verb(
+  definition: Omit<Command, 'run' | 'options'> & { readonly options?: CommandOptions },
+  run: Run,
+): Command {
   const command: Command = {
     ...definition,
     options: { ...COMMON, ...definition.options },
@@ -95,7 +98,7 @@ export const exec = verb(
     if (name === undefined || command.length === 0) throw new UsageError('name a pod and, behind --, a command')
     const query = {
       kind: 'Pod',
-      name: name.replace(/^(pod|po|deploy|deployment)\//, ''),
+      name: podName(name),
       namespace: namespaceOf(values),
       container: text(values.container),
       command,
@@ -184,14 +187,19 @@ function kindAndName(positionals: readonly string[]): { readonly kind: Kind; rea
 function onePod(positionals: readonly string[]): string {
   const [name, ...rest] = positionals
   if (name === undefined || rest.length > 0) throw new UsageError('name one pod')
+  return podName(name)
+}
+
+/** Without the kind that may stand before it: `deployment/web`. */
+export function podName(name: string): string {
   return name.replace(/^(pod|po|deploy|deployment)\//, '')
 }
 
-function namespaceOf(values: CommandValues): string | undefined {
+export function namespaceOf(values: CommandValues): string | undefined {
   return text(values.namespace)
 }
 
-function text(value: CommandValues[string]): string | undefined {
+export function text(value: CommandValues[string]): string | undefined {
   return typeof value === 'string' ? value : undefined
 }
 

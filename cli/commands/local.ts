@@ -27,7 +27,7 @@ export const local: Command = {
     '       [--trust-anchors FILE --issuer-certificate FILE --issuer-key FILE]\n' +
     '       [--identity-issuance-lifetime 24h] [--identity-clock-skew-allowance 20s]\n' +
     '       PATH is a file or directory of manifests; commands in them start in DIR (default: here).\n' +
-    '       With the cluster running: weft local get|logs|exec|scale|apply|delete --help',
+    '       With the cluster running: weft local get|logs|exec|explain|scale|apply|delete --help',
   options: { ...RUN_OPTIONS, workdir: { type: 'string' } },
   async run({ values, positionals, stdout, stderr }) {
     const startedAtMs = Date.now()

@@ -109,6 +109,11 @@ export class Mesh {
     this.#client = new ClusterClient(cluster.name, cluster.directory)
   }
 
+  /** For commands that ask for a running cluster by `--name`. */
+  get name(): string {
+    return this.#cluster.name
+  }
+
   /** Pods that are not on their way out, of one deployment or of all. */
   async pods(namespace: string, deployment?: string): Promise<readonly Pod[]> {
     const pods = await this.#client.call<Pod[]>('GET', '/objects', { kind: 'Pod', namespace })
