@@ -103,6 +103,8 @@ export interface PairOptions {
   readonly http2?: Partial<Http2Config>
   readonly timeBounds?: Partial<TimeBounds>
   readonly maxConnections?: number
+  /** The clock of the inbound proxy's decisions and limits. */
+  readonly inboundNowMs?: () => number
   /** The inbound proxy's access log, as JSON. */
   readonly onAccess?: (line: string) => void
   /** As in the configuration of the outbound side. */
@@ -226,7 +228,7 @@ export async function startPair(options: PairOptions): Promise<Pair> {
       telemetry,
       log: silent,
       accessLog: options.onAccess && new AccessLog('json', options.onAccess, nowMs, Date.now),
-      nowMs,
+      nowMs: options.inboundNowMs ?? nowMs,
       random: Math.random,
     },
   )

@@ -13,6 +13,9 @@ const limited = (parts: Partial<RateLimit>): InboundServer => ({
   rateLimit: { meta: defaultMeta('limit'), total: 0, identity: 0, overrides: [], ...parts },
 })
 
+/** No bucket fills up while a test takes its time. */
+const frozen = () => 1_000
+
 async function get(port: number, path = '/'): Promise<Response> {
   const response = await fetch(`http://127.0.0.1:${port}${path}`)
   await response.arrayBuffer()
@@ -27,7 +30,7 @@ async function statuses(port: number, count: number): Promise<string> {
 
 test('HTTP/1 through the mesh and without it', async (t) => {
   const app = await startHttp1((_request, response) => response.end('served'))
-  const pair = await startPair({ appPorts: [app.port] })
+  const pair = await startPair({ appPorts: [app.port], inboundNowMs: frozen })
   t.teardown(() => {
     pair.close()
     app.close()
@@ -59,7 +62,7 @@ test('HTTP/2 and gRPC', async (t) => {
     stream.respond({ ':status': 200 })
     stream.end('served')
   })
-  const pair = await startPair({ appPorts: [app.port] })
+  const pair = await startPair({ appPorts: [app.port], inboundNowMs: frozen })
   const session = await connectHttp2(pair.port)
   const client = new grpc.Client(`127.0.0.1:${pair.port}`, grpc.credentials.createInsecure())
   t.teardown(() => {
@@ -94,7 +97,7 @@ test('HTTP/2 and gRPC', async (t) => {
 
 test('what takes nothing from the limit', async (t) => {
   const app = await startHttp1((_request, response) => response.end('served'))
-  const pair = await startPair({ appPorts: [app.port] })
+  const pair = await startPair({ appPorts: [app.port], inboundNowMs: frozen })
   t.teardown(() => {
     pair.close()
     app.close()
