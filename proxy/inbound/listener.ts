@@ -267,7 +267,7 @@ export class InboundListener {
     if (!mayGetRawBytes(accepted)) return accepted.early?.drop()
     if (accepted.early === undefined) {
       accepted.early = earlyDials.begin(`${target.ip} ${target.port}`, openApp(target, appConnector))
-      socket.once('close', () => accepted.early?.drop())
+      dropWhenClosed(socket, accepted)
     }
     accepted.early?.watch(sniffing, holdMs, () => {
       // The policy may have changed meanwhile: then detection goes on under the new one.
@@ -295,6 +295,7 @@ export class InboundListener {
 
   #serveHttp(socket: Socket, accepted: Accepted, isHttp2: boolean): void {
     accepted.early?.drop()
+    accepted.early = undefined
     const { target, policy, state } = accepted
     const { telemetry, appClients, nowMs, random } = this.#deps
     const transport = new SocketTransport(socket)
@@ -350,4 +351,9 @@ function meshHttp(config: HttpServerConfig): HttpServerConfig {
 
 function decided<T extends string>(result: T | 'partial'): Exclude<T, 'partial'> | undefined {
   return result === 'partial' ? undefined : (result as Exclude<T, 'partial'>)
+}
+
+/** By itself, so that the listener holds nothing else of the look at the client. */
+function dropWhenClosed(socket: Socket, accepted: Accepted): void {
+  socket.once('close', () => accepted.early?.drop())
 }

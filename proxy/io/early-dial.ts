@@ -111,6 +111,8 @@ interface Owner<E> {
   onOver(dial: EarlyDial<E>, outcome: EarlyDialOutcome): void
 }
 
+const NOTHING = (): void => {}
+
 /** The early dial of one connection. Whoever began it ends it: `take`, or `drop`. */
 export class EarlyDial<E> {
   readonly #open: OpenRaw<E>
@@ -122,14 +124,14 @@ export class EarlyDial<E> {
   #state: 'waiting' | 'dialling' | 'open' | 'over' = 'waiting'
   #tries = 0
   #sniffing: Sniffing | undefined = undefined
-  #onServerFirst: () => void = () => {}
+  #onServerFirst: () => void = NOTHING
   /** The greeting waits until then. */
   #heldUntilMs = 0
   #connecting: { cancel(): void } | undefined = undefined
   #upstream: Transport | undefined = undefined
   #greeting: Buffer | undefined = undefined
   #isQuiet = false
-  #stopTimer: () => void = () => {}
+  #stopTimer: () => void = NOTHING
   /** Who took the connection before it was open. */
   #taker: { onOpen: (upstream: Transport) => void; onFailed: (error: E) => void } | undefined = undefined
 
@@ -268,9 +270,13 @@ export class EarlyDial<E> {
     const wasDialled = this.#state !== 'waiting'
     this.#state = 'over'
     this.#stopTimer()
+    this.#stopTimer = NOTHING
     this.#connecting = undefined
     this.#upstream = undefined
     this.#greeting = undefined
+    // Connections live long, and their first bytes hang on the look.
+    this.#sniffing = undefined
+    this.#onServerFirst = NOTHING
     if (wasDialled) this.#owner.onOver(this, outcome)
   }
 

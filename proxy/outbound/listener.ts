@@ -155,7 +155,8 @@ export class OutboundListener {
     const { telemetry, log, earlyDials, nowMs } = this.#deps
     const startedAtMs = nowMs()
     const early = new EarlyOpaque(earlyDials, target, nowMs)
-    socket.once('close', () => early.drop())
+    const drop = () => early.drop()
+    socket.once('close', drop)
     const sniffing = sniff(
       socket,
       this.#config.detectTimeoutMs,
@@ -166,7 +167,8 @@ export class OutboundListener {
       ({ outcome, bytes }) => {
         const seconds = (nowMs() - startedAtMs) / 1_000
         if (outcome.kind === 'decided' && outcome.value !== 'not-http') {
-          early.drop()
+          drop()
+          socket.off('close', drop)
           telemetry.detected(target.parent, outcome.value === 'http2' ? 'http/2' : 'http/1', seconds)
           return this.#serveHttp(socket, target, outcome.value === 'http2')
         }
