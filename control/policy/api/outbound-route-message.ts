@@ -15,9 +15,8 @@ import type {
   OpaqueRouteSchema,
   TlsRouteSchema,
 } from '../../../api/gen/outbound_pb.js'
-import type { SniMatchSchema } from '../../../api/gen/tls_route_pb.js'
 import type { Backend, GrpcRoute, HttpRoute, Retry, RouteBackend, StreamRoute, Timeouts } from '../model/outbound.ts'
-import type { Failure, HostMatch, RouteFilter } from '../model/route.ts'
+import type { Failure, RouteFilter } from '../model/route.ts'
 import { backendMessage, type MessageContext } from './backend-message.ts'
 import {
   failureMessage,
@@ -83,7 +82,7 @@ export function grpcRouteMessage(route: GrpcRoute, context: MessageContext): Mes
 export function tlsRouteMessage(route: StreamRoute, context: MessageContext): MessageInitShape<typeof TlsRouteSchema> {
   return {
     metadata: metadataMessage(route.origin),
-    snis: route.hosts.map(sniMessage),
+    snis: route.hosts.map(hostMessage),
     rules: [streamRuleMessage(route, context)],
   }
 }
@@ -113,12 +112,6 @@ type RefusalKind = { case: 'invalid'; value: { message: string } } | { case: 'fo
 function refusalMessage(refusal: NonNullable<StreamRoute['refusal']>): { kind: RefusalKind } {
   if (refusal.kind === 'forbidden') return { kind: { case: 'forbidden', value: {} } }
   return { kind: { case: 'invalid', value: { message: refusal.message } } }
-}
-
-function sniMessage(host: HostMatch): MessageInitShape<typeof SniMatchSchema> {
-  return host.kind === 'exact'
-    ? { match: { case: 'exact', value: host.host } }
-    : { match: { case: 'suffix', value: { reverseLabels: host.suffix.split('.').reverse() } } }
 }
 
 type DistributionKind<B> =

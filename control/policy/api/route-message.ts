@@ -3,7 +3,6 @@ import type { MessageInitShape } from '@bufbuild/protobuf'
 import type { GrpcRouteMatchSchema } from '../../../api/gen/grpc_route_pb.js'
 import type {
   HeaderMatchSchema,
-  HostMatchSchema,
   HttpFailureInjectorSchema,
   HttpRouteMatchSchema,
   PathModifierSchema,
@@ -47,7 +46,13 @@ export function metadataMessage(origin: Origin): MessageInitShape<typeof Metadat
   }
 }
 
-export function hostMessage(host: HostMatch): MessageInitShape<typeof HostMatchSchema> {
+type HostKind =
+  | { case: 'exact'; value: string }
+  /** `*.example.com` is [com, example]. */
+  | { case: 'suffix'; value: { reverseLabels: string[] } }
+
+/** Matches of hosts and of server names (SNI) have one shape. */
+export function hostMessage(host: HostMatch): { match: HostKind } {
   return host.kind === 'exact'
     ? { match: { case: 'exact', value: host.host } }
     : { match: { case: 'suffix', value: { reverseLabels: host.suffix.split('.').reverse() } } }
