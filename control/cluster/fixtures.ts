@@ -1,10 +1,10 @@
 /** Small clusters for tests: objects with the fields that discovery reads, through the same checks as real ones. */
 
 import { type DescMessage, type MessageShape, toJson } from '@bufbuild/protobuf'
-import { parseAllDocuments } from 'yaml'
+import { parse, parseAllDocuments } from 'yaml'
 import { formatPath } from '../../api/resources/check.ts'
-import { kindOf, type Resource } from '../../api/resources/kinds.ts'
-import { checkKind, formatProblem, parseManifests } from '../../api/resources/manifests.ts'
+import { KINDS, type Kind, kindOf, type Resource } from '../../api/resources/kinds.ts'
+import { checkKind, checkObject, formatProblem, parseManifests } from '../../api/resources/manifests.ts'
 import { MemoryStore } from '../resources/store.ts'
 
 export interface PodFixture {
@@ -121,6 +121,32 @@ export function slice({
 
 export function profile(name: string, namespace: string, spec: object): Resource {
   return resource({ apiVersion: 'linkerd.io/v1alpha2', kind: 'ServiceProfile', metadata: { name, namespace }, spec })
+}
+
+export interface PolicyFixture {
+  readonly namespace?: string
+  readonly annotations?: object
+  readonly createdAt?: string
+  readonly status?: object
+}
+
+/** A policy, route or authorization of a kind; its spec as YAML, of the first version of the kind. */
+export function policyObject(kind: Kind, name: string, spec: string, given: PolicyFixture = {}): Resource {
+  const { namespace = 'shop', annotations = {}, createdAt, status } = given
+  const value = {
+    apiVersion: KINDS[kind].apiVersions[0],
+    kind: kind.split('.')[0],
+    metadata: { name, namespace, annotations, ...(createdAt && { creationTimestamp: createdAt }) },
+    spec: parse(spec),
+    ...(status && { status }),
+  }
+  const problems: string[] = []
+  const checked = checkObject(value, {
+    problem: (path, message) => problems.push(`${path.join('.')}: ${message}`),
+    note() {},
+  })
+  if (checked === undefined) throw new Error(problems.join('; '))
+  return checked
 }
 
 export function storeOf(...objects: readonly Resource[]): MemoryStore {

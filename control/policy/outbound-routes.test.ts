@@ -1,40 +1,18 @@
 /** What routes make of the client's side: objects in, the message out. */
 import { test } from 'tap'
-import { parse } from 'yaml'
 import { OutboundPolicySchema } from '../../api/gen/outbound_pb.js'
 import { parseSocketAddress } from '../../api/ip.ts'
-import { KINDS, type Kind, kindOf, type Resource } from '../../api/resources/kinds.ts'
-import { checkObject } from '../../api/resources/manifests.ts'
+import type { Kind, Resource } from '../../api/resources/kinds.ts'
 import { Cluster } from '../cluster/cluster.ts'
 import { DEFAULT_CLUSTER_CONFIG } from '../cluster/config.ts'
-import { json, service, storeOf } from '../cluster/fixtures.ts'
+import { json, type PolicyFixture, policyObject, service, storeOf } from '../cluster/fixtures.ts'
 import { outboundMessage } from './api/outbound-message.ts'
 import { outboundPolicyAt } from './index/outbound.ts'
 
-interface Given {
-  readonly namespace?: string
-  readonly annotations?: object
-  readonly createdAt?: string
-}
+type Given = PolicyFixture
 
-/** An object of a kind, its spec in YAML; the version is the first of the kind. */
-function object(kind: Kind, name: string, spec: string, given: Given = {}): Resource {
-  const { namespace = 'shop', annotations = {}, createdAt = '2026-01-01T00:00:00Z' } = given
-  const value = {
-    apiVersion: KINDS[kind].apiVersions[0],
-    kind: kind.split('.')[0],
-    metadata: { name, namespace, annotations, creationTimestamp: createdAt },
-    spec: parse(spec),
-  }
-  const problems: string[] = []
-  const checked = checkObject(value, {
-    problem: (path, message) => problems.push(`${path.join('.')}: ${message}`),
-    note() {},
-  })
-  if (checked === undefined) throw new Error(problems.join('; '))
-  if (kindOf(checked) !== kind) throw new Error(`${kind} became ${kindOf(checked)}`)
-  return checked
-}
+const object = (kind: Kind, name: string, spec: string, given: Given = {}): Resource =>
+  policyObject(kind, name, spec, { createdAt: '2026-01-01T00:00:00Z', ...given })
 
 interface Asked {
   readonly address?: string

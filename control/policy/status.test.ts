@@ -1,28 +1,15 @@
 /** The status of policy objects, and which proxies hold them, without any socket. */
 import { test } from 'tap'
-import { parse } from 'yaml'
-import { KINDS, type Kind, kindOf, type Resource } from '../../api/resources/kinds.ts'
+import { type Kind, kindOf, type Resource } from '../../api/resources/kinds.ts'
 import { Cluster } from '../cluster/cluster.ts'
 import { DEFAULT_CLUSTER_CONFIG } from '../cluster/config.ts'
-import { service } from '../cluster/fixtures.ts'
+import { policyObject, service } from '../cluster/fixtures.ts'
 import { MemoryStore } from '../resources/store.ts'
 import { Holders, holdingKey } from './holders.ts'
 import { StatusWriter } from './status-writer.ts'
 
-function object(kind: Kind, name: string, spec: string, status?: object): Resource {
-  const value = {
-    apiVersion: KINDS[kind].apiVersions[0],
-    kind: kind.split('.')[0],
-    metadata: { name, namespace: 'shop' },
-    spec: parse(spec),
-    ...(status && { status }),
-  }
-  const checked = KINDS[kind].check(value, [], { problem: (path, message) => t(path, message), note() {} })
-  return checked as Resource
-}
-function t(path: readonly (string | number)[], message: string): never {
-  throw new Error(`${path.join('.')}: ${message}`)
-}
+const object = (kind: Kind, name: string, spec: string, status?: object): Resource =>
+  policyObject(kind, name, spec, status && { status })
 
 function setUp(objects: readonly Resource[]) {
   const store = new MemoryStore({ now: () => '2026-01-01T00:00:00Z' })
