@@ -1,5 +1,6 @@
 /** The control plane over real sockets, as a proxy meets it. */
 import { once } from 'node:events'
+import { setImmediate as turn } from 'node:timers/promises'
 import type { ClientReadableStream } from '@grpc/grpc-js'
 import { status } from '@grpc/grpc-js'
 import pino from 'pino'
@@ -10,12 +11,13 @@ import { InboundServerPolicies } from '../api/gen/inbound_pb.js'
 import { OutboundPolicies } from '../api/gen/outbound_pb.js'
 import { createClient } from '../api/grpc.ts'
 import { formatSocketAddress, ipToMessage, type SocketAddress } from '../api/ip.ts'
-import { pod, profile, service, slice, storeOf } from './cluster/fixtures.ts'
+import { pod, policyObject, profile, service, slice } from './cluster/fixtures.ts'
 import { type ControlPlaneOptions, startControlPlane } from './control-plane.ts'
 import { LocalTokens } from './identity/local-tokens.ts'
 import { generateIssuer } from './identity/model/generate.ts'
 import { loadIssuer } from './identity/model/issuer.ts'
 import { Pkcs10CertificateRequestGenerator, SubjectAlternativeNameExtension } from './identity/model/x509.ts'
+import { MemoryStore } from './resources/store.ts'
 
 const WEB_ID = 'web.shop.serviceaccount.identity.linkerd.cluster.local'
 const WORKLOAD = '{"ns":"shop", "pod":"web-1"}\n'
@@ -28,8 +30,22 @@ const pods = [1, 2, 3].map((n) => pod({ name: `web-${n}`, ip: `10.0.0.${n}` }))
 const slices = (...numbers: readonly number[]) =>
   slice({ service: 'web', pods: Object.fromEntries(numbers.map((n) => [`web-${n}`, `10.0.0.${n}`])) })
 
+/** Counts what is read of policies: each computation of a view reads something. */
+class CountingStore extends MemoryStore {
+  reads = 0
+  override list: MemoryStore['list'] = (kind) => {
+    this.reads++
+    return super.list(kind)
+  }
+  override get: MemoryStore['get'] = (kind, namespace, name) => {
+    this.reads++
+    return super.get(kind, namespace, name)
+  }
+}
+
 async function start(t: Test, options: Partial<ControlPlaneOptions> = {}) {
-  const store = storeOf(web, ...pods, slices())
+  const store = new CountingStore()
+  store.apply([web, ...pods, slices()])
   const tokens = await LocalTokens.generate()
   const plane = await startControlPlane({
     store,
@@ -272,6 +288,38 @@ test('certificates over the wire', async (t) => {
   })
   const without = await start(t)
   await t.rejects(without.identity.certify(await request(without)), { code: status.UNAVAILABLE })
+})
+
+test('a status that is written makes no view anew, an edit does', async (t) => {
+  const { outbound, inbound, destination, store } = await start(t)
+  const route = (hostname: string) =>
+    policyObject(
+      'HTTPRoute',
+      'r',
+      `{ parentRefs: [{ name: web, kind: Service, group: "" }], hostnames: [${hostname}] }`,
+    )
+  store.apply([route('a.example')])
+  const target = { case: 'authority', value: 'web.shop.svc.cluster.local:80' } as const
+  const watched = outbound.watch({ sourceWorkload: WORKLOAD, target })
+  const streams: readonly ClientReadableStream<unknown>[] = [
+    watched,
+    inbound.watchPort({ workload: WORKLOAD, port: 8080 }),
+    destination.get({ path: 'web.shop.svc.cluster.local:80' }),
+    destination.getProfile({ path: '10.96.0.1:80' }),
+  ]
+  for (const stream of streams) stream.on('error', () => {})
+  await Promise.all(streams.map(next))
+  const before = store.reads
+  for (const hostname of ['a', 'b', 'c']) {
+    store.applyStatus({ kind: 'HTTPRoute', namespace: 'shop', name: 'r' }, { parents: [], hostname })
+    await turn()
+  }
+  t.equal(store.reads, before, 'nothing is read')
+  const edited = next(watched)
+  store.apply([route('b.example')])
+  await edited
+  t.ok(store.reads > before)
+  for (const stream of streams) stream.cancel()
 })
 
 test('closing ends watches with OK and frees the ports', async (t) => {

@@ -37,6 +37,8 @@ export interface ControlPlaneOptions {
   readonly listen?: { readonly destination?: string; readonly policy?: string; readonly identity?: string }
   /** Takes the status of policy objects; without it none is written. Only one replica may have it. */
   readonly writeStatus?: WriteStatus
+  /** How long after the start `weft.dev/Programmed` is not yet True, since proxies may still be on their way back. */
+  readonly settleMs?: number
   readonly nowMs?: () => number
   /** How long calls may take to finish when the control plane closes. */
   readonly graceMs?: number
@@ -54,6 +56,8 @@ export interface ControlPlane {
 
 const DEFAULT_LEAF: LeafOptions = { lifetimeMs: 86_400_000, clockSkewMs: 20_000 }
 const DEFAULT_GRACE_MS = 2_000
+/** The longest that a proxy waits between two attempts to connect. */
+const DEFAULT_SETTLE_MS = 60_000
 /** Changes and counts of so long become one round of status. */
 const STATUS_DELAY_MS = 250
 const STATUS_INTERVAL_MS = 10_000
@@ -66,35 +70,41 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const cluster = new Cluster(store, config)
   const streams = new WatchStreams()
   const destination = new DestinationService(cluster, streams, onError('destination'))
-  const holders = new Holders(() => statusRefresher.changed())
+  // Without a writer nothing is counted, and no timer runs for it.
+  const statusChanged = () => statusRefresher?.changed()
+  const holders = new Holders(statusChanged)
   const policy = new PolicyService(cluster, streams, holders, {
     onError: onError('policy'),
     onProblem: (problem) => log.warn({ role: 'policy' }, problem),
   })
-  const { writeStatus } = options
-  const status = writeStatus && new StatusWriter({ cluster, holders, write: writeStatus, nowMs })
-  const statusRefresher = new Refresher(
-    () => status?.refresh(),
-    (run) => setTimeout(run, STATUS_DELAY_MS).unref(),
-  )
-  const reconciliation = setInterval(() => statusRefresher.changed(), STATUS_INTERVAL_MS).unref()
-  let changed = new Set<Kind>()
+  const { writeStatus: write, settleMs = DEFAULT_SETTLE_MS } = options
+  const status = write && new StatusWriter({ cluster, holders, write, nowMs, settleMs })
+  const statusRefresher =
+    status &&
+    new Refresher(
+      () => status.refresh(),
+      (run) => setTimeout(run, STATUS_DELAY_MS).unref(),
+    )
+  const reconciliation = status && setInterval(statusChanged, STATUS_INTERVAL_MS).unref()
+  let wanted = new Set<Kind>()
   const refresher = new Refresher(() => {
-    const kinds = changed
-    changed = new Set()
+    const kinds = wanted
+    wanted = new Set()
     destination.refresh(kinds)
     policy.refresh(kinds)
-    statusRefresher.changed()
+    statusChanged()
   })
-  const unsubscribe = cluster.subscribe((kinds) => {
-    for (const kind of kinds) changed.add(kind)
-    refresher.changed()
+  const unsubscribe = cluster.subscribe((_, kinds) => {
+    for (const kind of kinds) wanted.add(kind)
+    if (kinds.size > 0) refresher.changed()
+    // Somebody's status, perhaps not what was written.
+    else statusChanged()
   })
 
   const listeners: GrpcListener[] = []
   const close = async () => {
     refresher.close()
-    statusRefresher.close()
+    statusRefresher?.close()
     clearInterval(reconciliation)
     unsubscribe()
     cluster.close()
@@ -110,7 +120,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     return listener.address
   }
   try {
-    statusRefresher.changed()
+    statusChanged()
     const addresses = {
       destination: await start('destination', Port.destination, (server) =>
         addService(server, Destination, destination.handlers()),

@@ -11,6 +11,9 @@ import { MemoryStore } from '../control/resources/store.ts'
 import { StreamSource } from '../control/resources/stream-source.ts'
 import { ControlFile } from './control-files.ts'
 
+/** It is back within a second after it ended, and proxies one or two attempts later. */
+const SETTLE_MS = 5_000
+
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
@@ -39,6 +42,7 @@ async function main(): Promise<void> {
     tokens,
     issuer: () => issuer,
     writeStatus: (object, status) => source.writeStatus(object, status),
+    settleMs: SETTLE_MS,
     config: { clusterDomain, trustDomain: clusterDomain },
     leaf: {
       ...(lifetimeMs === undefined ? {} : { lifetimeMs: Number(lifetimeMs) }),

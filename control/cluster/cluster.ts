@@ -11,10 +11,10 @@ import type { Kind, ResourceOf } from '../../api/resources/kinds.ts'
 import type { Container, Pod } from '../../api/resources/pod.ts'
 import type { EndpointSlice, Service } from '../../api/resources/service.ts'
 import { KubernetesLabel } from '../../api/vocabulary.ts'
-import type { ResourceStore } from '../resources/store.ts'
+import type { ResourceStore, StoreListener } from '../resources/store.ts'
 import type { ClusterConfig } from './config.ts'
 
-/** A pure function of the cluster that reads objects of `kinds` and of no other kind. */
+/** A pure function of the cluster that reads objects of `kinds` and of no other kind, and no status of policy objects. */
 export interface Derived<T> {
   readonly kinds: readonly Kind[]
   readonly compute: (cluster: Cluster) => T
@@ -62,7 +62,7 @@ const ZONE_OF_NODE: Derived<ReadonlyMap<string, string>> = {
 export class Cluster {
   readonly config: ClusterConfig
   readonly #store: ResourceStore
-  readonly #listeners = new Set<(changed: ReadonlySet<Kind>) => void>()
+  readonly #listeners = new Set<StoreListener>()
   readonly #unsubscribe: () => void
   readonly #derived = new Map<Derived<unknown>, unknown>()
   /** The kinds that were read since `tracked` began, by whom it runs. */
@@ -71,16 +71,16 @@ export class Cluster {
   constructor(store: ResourceStore, config: ClusterConfig) {
     this.#store = store
     this.config = config
-    this.#unsubscribe = store.subscribe((changed) => {
+    this.#unsubscribe = store.subscribe((changed, wanted) => {
       for (const derived of this.#derived.keys()) {
-        if (derived.kinds.some((kind) => changed.has(kind))) this.#derived.delete(derived)
+        if (derived.kinds.some((kind) => wanted.has(kind))) this.#derived.delete(derived)
       }
-      for (const listener of [...this.#listeners]) listener(changed)
+      for (const listener of [...this.#listeners]) listener(changed, wanted)
     })
   }
 
   /** Called after every batch of changes, with the kinds of its objects. */
-  subscribe(listener: (changed: ReadonlySet<Kind>) => void): () => void {
+  subscribe(listener: StoreListener): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
   }
@@ -143,7 +143,9 @@ export class Cluster {
     return this.derived(ZONE_OF_NODE).get(nodeName) ?? ''
   }
 
-  /** Runs `compute` and says which kinds it read: while objects of no other kind change, its result is the same. */
+  /**
+   * Runs `compute` and says which kinds it read: while none of them is `wanted` (`StoreListener`), its result is the same.
+   */
   tracked<T>(compute: () => T): { readonly value: T; readonly kinds: ReadonlySet<Kind> } {
     const outer = this.#read
     const kinds = new Set<Kind>()

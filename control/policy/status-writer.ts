@@ -7,10 +7,10 @@
 import { isDeepStrictEqual } from 'node:util'
 import { type Kind, nameOf, type Resource } from '../../api/resources/kinds.ts'
 import type { Cluster } from '../cluster/cluster.ts'
-import { type Holders, type Holding, holdingKey, NOBODY } from './holders.ts'
+import { type Holders, holdingKey, NOBODY } from './holders.ts'
 import { resourceName } from './index/origin.ts'
 import { ROUTE_KINDS } from './index/route-attachment.ts'
-import { egressStatus, PROGRAMMED, rateLimitStatus, routeStatus } from './index/status.ts'
+import { egressStatus, PROGRAMMED, type Programming, rateLimitStatus, routeStatus } from './index/status.ts'
 
 /** Takes the whole new status of an object; what it keeps of it comes back through the store. */
 export type WriteStatus = (object: Resource, status: object) => void
@@ -20,6 +20,11 @@ export interface StatusWriterOptions {
   readonly holders: Holders
   readonly write: WriteStatus
   readonly nowMs: () => number
+  /**
+   * How long after its making proxies may still be on their way back from another control plane, or from this one before
+   * it was started again. Until then nobody is `weft.dev/Programmed`, for one that is not counted yet may hold anything.
+   */
+  readonly settleMs: number
 }
 
 /** Counts of proxies move all the time; alone they are written this often at most. */
@@ -34,10 +39,12 @@ export class StatusWriter {
   readonly #options: StatusWriterOptions
   /** What was written last and has perhaps not come back yet, by object. */
   readonly #written = new Map<string, Written>()
+  readonly #settledAtMs: number = 0
   #countsWrittenAtMs = Number.NEGATIVE_INFINITY
 
   constructor(options: StatusWriterOptions) {
     this.#options = options
+    this.#settledAtMs = options.nowMs() + options.settleMs
   }
 
   /** After a change of the cluster or of what proxies hold, and every ten seconds. */
@@ -45,7 +52,11 @@ export class StatusWriter {
     const { cluster, holders, nowMs } = this.#options
     const now = new Date(nowMs()).toISOString()
     const holdings = holders.count()
-    const holdingOf = (object: Resource): Holding => holdings.get(holdingKey(resourceName(object))) ?? NOBODY
+    const isSettled = nowMs() >= this.#settledAtMs
+    const holdingOf = (object: Resource): Programming => ({
+      ...(holdings.get(holdingKey(resourceName(object))) ?? NOBODY),
+      isSettled,
+    })
     const withCounts = nowMs() - this.#countsWrittenAtMs >= COUNT_INTERVAL_MS
     if (withCounts) this.#countsWrittenAtMs = nowMs()
     const seen = new Set<string>()

@@ -11,7 +11,7 @@ import { StatusWriter } from './status-writer.ts'
 const object = (kind: Kind, name: string, spec: string, status?: object): Resource =>
   policyObject(kind, name, spec, status && { status })
 
-function setUp(objects: readonly Resource[]) {
+function setUp(objects: readonly Resource[], settleMs = 0) {
   const store = new MemoryStore({ now: () => '2026-01-01T00:00:00Z' })
   store.apply(objects)
   const holders = new Holders(() => {})
@@ -21,6 +21,7 @@ function setUp(objects: readonly Resource[]) {
     cluster: new Cluster(store, DEFAULT_CLUSTER_CONFIG),
     holders,
     nowMs: () => nowMs,
+    settleMs,
     write(written_, status) {
       written.push(written_.metadata.name)
       const { namespace, name } = written_.metadata
@@ -220,4 +221,40 @@ test('how many proxies hold a generation', async (t) => {
     holdingKey({ group: 'core', kind: 'Service', namespace: 'a', name: 'b', generation: 3 }),
     'Service.core a/b 3',
   )
+})
+
+test('just after a start nothing is programmed that could still come back otherwise', async (t) => {
+  const { refresh, status, holders, pass } = setUp([WEB, object('HTTPRoute', 'r', `{ ${PARENT} }`)], 60_000)
+  const resource = { group: 'gateway.networking.k8s.io', kind: 'HTTPRoute', namespace: '', name: 'r', generation: 1 }
+  const policy = { routes: [{ origin: { kind: 'resource', resource } }] }
+  const programmed = () => {
+    refresh()
+    const { status: holds, reason, message } = status('HTTPRoute', 'r').parents[0].conditions.at(-1)
+    return `${holds} ${reason}: ${message}`
+  }
+  const later = 'the control plane has just started, and others may still be on their way back'
+  t.equal(programmed(), `Unknown Pending: no connected proxy uses it; ${later}`)
+  const holder = holders.open('a', 'shop', () => policy)
+  pass(10_000)
+  t.equal(programmed(), 'False Pending: 0 of 1 connected proxies that use it hold generation 1')
+  holder.sent(policy)
+  pass(49_999)
+  t.equal(programmed(), `Unknown Pending: 1 of 1 connected proxies that use it hold generation 1; ${later}`)
+  pass(1)
+  t.equal(programmed(), 'True Programmed: 1 of 1 connected proxies that use it hold generation 1')
+})
+
+test('what was programmed before a restart is not claimed to be until proxies are back', async (t) => {
+  const { refresh, status, store } = setUp([WEB, object('HTTPRoute', 'r', `{ ${PARENT} }`)])
+  refresh()
+  t.equal(status('HTTPRoute', 'r').parents[0].conditions.at(-1).status, 'True')
+  const again = new StatusWriter({
+    cluster: new Cluster(store, DEFAULT_CLUSTER_CONFIG),
+    holders: new Holders(() => {}),
+    nowMs: () => Date.parse('2026-02-01T00:00:10Z'),
+    settleMs: 60_000,
+    write: (_, written) => store.applyStatus({ kind: 'HTTPRoute', namespace: 'shop', name: 'r' }, written),
+  })
+  again.refresh()
+  t.equal(status('HTTPRoute', 'r').parents[0].conditions.at(-1).status, 'Unknown')
 })

@@ -120,3 +120,33 @@ test('the generation counts changes of what is wanted, not of the status', async
   store.apply([egress('Allow', { metadata: meta({ name: 'all', namespace: 'shop', generation: 7 }) })])
   t.equal(generation(), 7, 'as the source says')
 })
+
+test('a status that policy objects are given is told apart from what changes policies', async (t) => {
+  const store = new MemoryStore()
+  const told: string[] = []
+  store.subscribe((changed, wanted) => told.push(`${[...changed]} / ${[...wanted]}`))
+  const egress = (more: object = {}, labels: Record<string, string> = {}): EgressNetwork => ({
+    apiVersion: 'policy.linkerd.io/v1alpha1',
+    kind: 'EgressNetwork',
+    metadata: meta({ name: 'all', namespace: 'shop', labels }),
+    spec: { trafficPolicy: 'Allow' },
+    ...more,
+  })
+  const all = { kind: 'EgressNetwork', namespace: 'shop', name: 'all' } as const
+  const cases: readonly { name: string; act: () => void; says: string }[] = [
+    { name: 'new', act: () => store.apply([egress()]), says: 'EgressNetwork / EgressNetwork' },
+    { name: 'status', act: () => store.applyStatus(all, { conditions: [] }), says: 'EgressNetwork / ' },
+    { name: 'the same again', act: () => store.apply([egress()]), says: 'EgressNetwork / ' },
+    {
+      name: 'status of one and spec of another',
+      act: () => store.apply([egress({ status: {} }), namespace('shop')]),
+      says: 'EgressNetwork,Namespace / Namespace',
+    },
+    { name: 'a label', act: () => store.apply([egress({}, { a: 'b' })]), says: 'EgressNetwork / EgressNetwork' },
+    { name: 'gone', act: () => store.delete([all]), says: 'EgressNetwork / EgressNetwork' },
+  ]
+  for (const { name, act, says } of cases) {
+    act()
+    t.equal(told.pop(), says, name)
+  }
+})

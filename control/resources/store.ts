@@ -16,8 +16,15 @@ export interface ResourceStore {
    * Called once per batch after it was applied whole.
    * @returns ends the subscription
    */
-  subscribe(listener: (changed: ReadonlySet<Kind>) => void): () => void
+  subscribe(listener: StoreListener): () => void
 }
+
+/**
+ * @param changed kinds of which any object changed
+ * @param wanted those of them where more changed than the status of policy objects. That status is a report, which no
+ *   policy is made from: without the difference every report would have all policies made again.
+ */
+export type StoreListener = (changed: ReadonlySet<Kind>, wanted: ReadonlySet<Kind>) => void
 
 export interface ObjectKey {
   readonly kind: Kind
@@ -49,7 +56,7 @@ type Table = Map<string, Resource>
 export class MemoryStore implements WritableResourceStore {
   readonly #tables = new Map<Kind, Table>((Object.keys(KINDS) as Kind[]).map((kind) => [kind, new Map()]))
   readonly #lists = new Map<Kind, readonly Resource[]>()
-  readonly #listeners = new Set<(changed: ReadonlySet<Kind>) => void>()
+  readonly #listeners = new Set<StoreListener>()
   readonly #now: () => string
   readonly #newUid: () => string
   #version = 0
@@ -72,9 +79,9 @@ export class MemoryStore implements WritableResourceStore {
     return this.#tables.get(kind)!.get(tableKey(namespace, name)) as ResourceOf<K> | undefined
   }
 
-  subscribe(listener: (changed: ReadonlySet<Kind>) => void): () => void {
+  subscribe(listener: StoreListener): () => void {
     // Wrapped, so that the same function may subscribe twice and end one subscription only.
-    const own = (changed: ReadonlySet<Kind>) => listener(changed)
+    const own: StoreListener = (changed, wanted) => listener(changed, wanted)
     this.#listeners.add(own)
     return () => this.#listeners.delete(own)
   }
@@ -95,20 +102,26 @@ export class MemoryStore implements WritableResourceStore {
 
   commit(batch: Batch): void {
     const changed = new Set<Kind>()
+    const wanted = new Set<Kind>()
     for (const { kind, namespace, name } of batch.delete ?? []) {
-      if (this.#tables.get(kind)!.delete(tableKey(namespace, name))) changed.add(kind)
+      if (!this.#tables.get(kind)!.delete(tableKey(namespace, name))) continue
+      changed.add(kind)
+      wanted.add(kind)
     }
     for (const object of batch.apply ?? []) {
       const { metadata } = object
       const kind = kindOf(object)!
       const table = this.#tables.get(kind)!
       const key = tableKey(metadata.namespace, metadata.name)
-      table.set(key, this.#versioned(object, table.get(key)))
+      const previous = table.get(key)
+      const next = this.#versioned(object, previous)
+      table.set(key, next)
       changed.add(kind)
+      if (!wanted.has(kind) && !isReportOnly(kind, previous, next)) wanted.add(kind)
     }
     if (changed.size === 0) return
     for (const kind of changed) this.#lists.delete(kind)
-    for (const listener of [...this.#listeners]) listener(changed)
+    for (const listener of [...this.#listeners]) listener(changed, wanted)
   }
 
   /** What the source left empty is filled in: identity and age survive a replacement, the version never repeats. */
@@ -144,6 +157,15 @@ function generationAfter(previous: Resource | undefined, object: Resource): numb
 
 function statusOf(object: Resource | undefined): object | undefined {
   return (object as { readonly status?: object } | undefined)?.status
+}
+
+/** Whether nothing but the status of a policy object changed. The status of a Pod, say, is what endpoints are made from. */
+function isReportOnly(kind: Kind, previous: Resource | undefined, next: Resource): boolean {
+  if (previous === undefined || !isPolicyKind(kind)) return false
+  return (
+    isDeepStrictEqual(wanted(previous), wanted(next)) &&
+    isDeepStrictEqual({ ...previous.metadata, resourceVersion: '' }, { ...next.metadata, resourceVersion: '' })
+  )
 }
 
 function wanted(object: Resource): object {

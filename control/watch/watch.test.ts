@@ -175,7 +175,7 @@ test('a view is computed again when what it read has changed, and only then', as
   const store = storeOf()
   const cluster = new Cluster(store, DEFAULT_CLUSTER_CONFIG)
   const views = new Views<string>((compute) => cluster.tracked(compute))
-  cluster.subscribe((changed) => views.refresh(changed))
+  cluster.subscribe((_, wanted) => views.refresh(wanted))
   const counts = { service: 0, endpoints: 0, both: 0 }
   // Reads EndpointSlices once there is a Service, and not before.
   const both = () => {

@@ -8,7 +8,13 @@ import { meta } from '../../api/resources/meta.ts'
 import type { Pod } from '../../api/resources/pod.ts'
 import type { Service } from '../../api/resources/service.ts'
 import type { Namespace } from '../../api/resources/workload.ts'
-import type { Batch, ObjectKey, ResourceStore, WritableResourceStore } from '../../control/resources/store.ts'
+import type {
+  Batch,
+  ObjectKey,
+  ResourceStore,
+  StoreListener,
+  WritableResourceStore,
+} from '../../control/resources/store.ts'
 import type { AddressPool } from '../network/addresses.ts'
 
 /** Gives a new pod its sidecar, or hands it back as it is. */
@@ -31,7 +37,7 @@ export class AdmittingStore implements WritableResourceStore {
   get<K extends Kind>(kind: K, namespace: string, name: string): ResourceOf<K> | undefined {
     return this.#store.get(kind, namespace, name)
   }
-  subscribe(listener: (changed: ReadonlySet<Kind>) => void): () => void {
+  subscribe(listener: StoreListener): () => void {
     return this.#store.subscribe(listener)
   }
   apply(objects: readonly Resource[]): void {

@@ -22,11 +22,21 @@ export const CONTROLLER_NAME = 'linkerd.io/policy-controller'
 /** Weft's own: how many connected proxies hold this generation of the object. */
 export const PROGRAMMED = 'weft.dev/Programmed'
 
+/** Who holds the object, and whether all who could have connected had the time to. */
+export interface Programming extends Holding {
+  readonly isSettled: boolean
+}
+
 /** Without times: `withTimes` knows since when each of them holds. */
 type Verdict = Omit<Condition, 'lastTransitionTime'>
 
 /** Statuses of other controllers stay as they are. `undefined` when the route has no parent that we keep. */
-export function routeStatus(cluster: Cluster, route: AnyRoute, holding: Holding, now: string): RouteStatus | undefined {
+export function routeStatus(
+  cluster: Cluster,
+  route: AnyRoute,
+  holding: Programming,
+  now: string,
+): RouteStatus | undefined {
   const before = route.status?.parents ?? []
   const foreign = before.filter(({ controllerName }) => controllerName !== CONTROLLER_NAME)
   const own = route.spec.parentRefs.flatMap((ref): readonly RouteParentStatus[] => {
@@ -42,21 +52,21 @@ export function routeStatus(cluster: Cluster, route: AnyRoute, holding: Holding,
   return { parents: [...foreign, ...own] }
 }
 
-export function egressStatus(cluster: Cluster, network: EgressNetwork, holding: Holding, now: string) {
+export function egressStatus(cluster: Cluster, network: EgressNetwork, holding: Programming, now: string) {
   const { generation } = network.metadata
   const acceptance = egressAcceptance(cluster, network)
   const verdicts = [acceptedVerdict(acceptance, generation), programmed(acceptance.isAccepted, holding, generation)]
   return { conditions: withTimes(verdicts, network.status?.conditions, now) }
 }
 
-export function rateLimitStatus(cluster: Cluster, policy: HttpLocalRateLimitPolicy, holding: Holding, now: string) {
+export function rateLimitStatus(cluster: Cluster, policy: HttpLocalRateLimitPolicy, holding: Programming, now: string) {
   const { generation } = policy.metadata
   const acceptance = rateLimitAcceptance(cluster, policy)
   const verdicts = [acceptedVerdict(acceptance, generation), programmed(acceptance.isAccepted, holding, generation)]
   return { conditions: withTimes(verdicts, policy.status?.conditions, now), targetRef: policy.spec.targetRef }
 }
 
-function routeVerdicts(cluster: Cluster, route: AnyRoute, ref: ParentRef, holding: Holding): readonly Verdict[] {
+function routeVerdicts(cluster: Cluster, route: AnyRoute, ref: ParentRef, holding: Programming): readonly Verdict[] {
   const { generation } = route.metadata
   const acceptance = acceptanceOf(cluster, route, ref)
   const isOutbound = parentKindOf(ref) !== 'Server'
@@ -132,13 +142,18 @@ const NOWHERE: Backend = {
   port: 0,
 }
 
-function programmed(isAccepted: boolean, { proxies, current }: Holding, generation: number): Verdict {
+function programmed(isAccepted: boolean, holding: Programming, generation: number): Verdict {
   if (!isAccepted) return verdict(PROGRAMMED, false, 'NotAccepted', '', generation)
-  const message =
+  const { proxies, current, isSettled } = holding
+  const counted =
     proxies === 0
       ? 'no connected proxy uses it'
       : `${current} of ${proxies} connected proxies that use it hold generation ${generation}`
-  return verdict(PROGRAMMED, current === proxies, current === proxies ? 'Programmed' : 'Pending', message, generation)
+  // Who is connected and does not hold it is one too many, whoever else comes.
+  if (current < proxies) return verdict(PROGRAMMED, false, 'Pending', counted, generation)
+  if (isSettled) return verdict(PROGRAMMED, true, 'Programmed', counted, generation)
+  const message = `${counted}; the control plane has just started, and others may still be on their way back`
+  return { ...verdict(PROGRAMMED, false, 'Pending', message, generation), status: 'Unknown' }
 }
 
 function verdict(type: string, holds: boolean, reason: string, message: string, observedGeneration: number): Verdict {
