@@ -62,6 +62,29 @@ export async function grpcCalls({ target, method, count, concurrency, request }:
   return summary.report()
 }
 
+/** One unary call, and the fields of its answer: the leading ones and the trailers. @throws when it fails */
+export function grpcFields(
+  client: Client,
+): Promise<{ readonly pod: string; readonly fields: ReadonlyMap<string, string> }> {
+  const { path, requestSerialize, responseDeserialize } = ECHO.unary
+  const fields = new Map<string, string>()
+  const add = (metadata: Metadata) => {
+    for (const [name, value] of Object.entries(metadata.getMap())) fields.set(name, String(value))
+  }
+  return new Promise((resolve, reject) => {
+    let pod = ''
+    const call = client.makeUnaryRequest(path, requestSerialize, responseDeserialize, { text: 'x' }, (_, response) => {
+      pod = response?.pod ?? ''
+    })
+    call.on('metadata', add)
+    call.on('status', ({ code, details, metadata }) => {
+      add(metadata)
+      // The callback comes right after the status.
+      setImmediate(() => (code === 0 ? resolve({ pod, fields }) : reject(new Error(`grpc-status ${code} ${details}`))))
+    })
+  })
+}
+
 export function channel(target: string): Client {
   // An own subchannel pool: two clients must not share a connection unnoticed.
   return new Client(target, credentials.createInsecure(), { 'grpc.use_local_subchannel_pool': 1 })

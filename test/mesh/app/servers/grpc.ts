@@ -23,7 +23,9 @@ const unary: handleUnaryCall<EchoRequest, EchoResponse> = ({ request, metadata }
     return callback({ code: Status.UNAVAILABLE, details: 'in no mood' })
   }
   if (plan === undefined) {
-    return later(request.delayMs, () => callback(null, { pod: POD, text: request.text, received: 1 }))
+    return later(request.delayMs, () =>
+      callback(null, { pod: POD, text: request.text, received: 1 }, routeFields(metadata)),
+    )
   }
   const { code, delayMs, attempt } = nextStep(String(plan), metadata.get('x-request-id').join())
   const trailer = new Metadata()
@@ -33,6 +35,13 @@ const unary: handleUnaryCall<EchoRequest, EchoResponse> = ({ request, metadata }
       ? callback(null, { pod: POD, text: request.text, received: 1 }, trailer)
       : callback({ code, details: `attempt ${attempt} fails`, metadata: trailer }),
   )
+}
+
+/** What routes wrote into the request, for the trailers. */
+function routeFields(metadata: Metadata): Metadata {
+  const fields = new Metadata()
+  for (const [name, value] of Object.entries(metadata.getMap())) if (name.startsWith('x-of-')) fields.set(name, value)
+  return fields
 }
 
 const collect: handleClientStreamingCall<EchoRequest, EchoResponse> = (call, callback) => {
