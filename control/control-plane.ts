@@ -1,11 +1,9 @@
 /** The control plane as one object: identity, destination and policy over one store. */
-import type { Server } from '@grpc/grpc-js'
 import type { Logger } from 'pino'
 import { Destination } from '../api/gen/destination_pb.js'
 import { Identity } from '../api/gen/identity_pb.js'
 import { InboundServerPolicies } from '../api/gen/inbound_pb.js'
 import { OutboundPolicies } from '../api/gen/outbound_pb.js'
-import { addService } from '../api/grpc.ts'
 import { formatSocketAddress, type SocketAddress } from '../api/ip.ts'
 import type { Kind } from '../api/resources/kinds.ts'
 import { Port } from '../api/vocabulary.ts'
@@ -13,6 +11,7 @@ import { Cluster } from './cluster/cluster.ts'
 import { type ClusterConfig, DEFAULT_CLUSTER_CONFIG } from './cluster/config.ts'
 import { DestinationService } from './destination/api/server.ts'
 import { type GrpcListener, listen, parseListenAddress } from './grpc/server.ts'
+import { addService, type Methods } from './grpc/service.ts'
 import { identityHandlers } from './identity/api/server.ts'
 import type { Issuer } from './identity/model/issuer.ts'
 import type { LeafOptions } from './identity/model/leaf.ts'
@@ -21,6 +20,7 @@ import { PolicyService } from './policy/api/server.ts'
 import { Holders } from './policy/holders.ts'
 import { StatusWriter, type WriteStatus } from './policy/status-writer.ts'
 import type { ResourceStore } from './resources/store.ts'
+import { trimMemory } from './trim-memory.ts'
 import { Refresher } from './watch/refresher.ts'
 import { WatchStreams } from './watch/watch-stream.ts'
 
@@ -101,17 +101,23 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     else statusChanged()
   })
 
+  const endTrimming = trimMemory()
   const listeners: GrpcListener[] = []
   const close = async () => {
     refresher.close()
     statusRefresher?.close()
     clearInterval(reconciliation)
+    endTrimming()
     unsubscribe()
     cluster.close()
     streams.endAll()
     await Promise.all(listeners.map((listener) => listener.close(graceMs)))
   }
-  const start = async (role: keyof ControlPlane['addresses'], port: number, addServices: (server: Server) => void) => {
+  const start = async (
+    role: keyof ControlPlane['addresses'],
+    port: number,
+    addServices: (methods: Methods) => void,
+  ) => {
     const option = `--${role}-addr`
     const address = parseListenAddress(options.listen?.[role] ?? `127.0.0.1:${port}`, option)
     const listener = await listen(address, option, addServices)
@@ -122,16 +128,16 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   try {
     statusChanged()
     const addresses = {
-      destination: await start('destination', Port.destination, (server) =>
-        addService(server, Destination, destination.handlers()),
+      destination: await start('destination', Port.destination, (methods) =>
+        addService(methods, Destination, destination.handlers()),
       ),
-      policy: await start('policy', Port.policy, (server) => {
-        addService(server, InboundServerPolicies, policy.inboundHandlers())
-        addService(server, OutboundPolicies, policy.outboundHandlers())
+      policy: await start('policy', Port.policy, (methods) => {
+        addService(methods, InboundServerPolicies, policy.inboundHandlers())
+        addService(methods, OutboundPolicies, policy.outboundHandlers())
       }),
-      identity: await start('identity', Port.identity, (server) =>
+      identity: await start('identity', Port.identity, (methods) =>
         addService(
-          server,
+          methods,
           Identity,
           identityHandlers({
             controlPlaneNs: config.controlPlaneNs,

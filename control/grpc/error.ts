@@ -1,5 +1,5 @@
 /** Errors that a client is meant to see, and how handlers report them. */
-import { type handleUnaryCall, type ServerErrorResponse, status } from '@grpc/grpc-js'
+import { status } from './status.ts'
 
 /** An answer with a status other than OK. The message goes to the client, so it never contains a secret. */
 export class GrpcError extends Error {
@@ -13,26 +13,22 @@ export class GrpcError extends Error {
 }
 
 /** What the client is told: a GrpcError as it is, anything else only that something failed here. */
-export function toServerError(error: unknown): ServerErrorResponse {
-  if (error instanceof GrpcError)
-    return Object.assign(new Error(error.message), { code: error.code, details: error.message })
-  return Object.assign(new Error('internal error'), {
-    code: status.INTERNAL,
-    details: 'internal error; see the log of the control plane',
-  })
+export function toStatus(error: unknown): { readonly code: status; readonly message: string } {
+  if (error instanceof GrpcError) return error
+  return { code: status.INTERNAL, message: 'internal error; see the log of the control plane' }
 }
 
 /** A unary handler from a function that returns the answer or throws; `onError` hears of what was not meant. */
 export function unary<Req, Res>(
   answer: (request: Req) => Res | Promise<Res>,
   onError: (error: unknown) => void,
-): handleUnaryCall<Req, Res> {
-  return async ({ request }, callback) => {
+): (request: Req) => Promise<Res> {
+  return async (request) => {
     try {
-      callback(null, await answer(request))
+      return await answer(request)
     } catch (error) {
       if (!(error instanceof GrpcError)) onError(error)
-      callback(toServerError(error))
+      throw error
     }
   }
 }

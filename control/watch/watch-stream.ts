@@ -4,13 +4,14 @@
  * At most one step is on its way. What changes meanwhile is only remembered as "changed", so a slow client costs
  * nothing but its last step, and gets the latest state when it reads again.
  */
-import type { ServerWritableStream } from '@grpc/grpc-js'
-import { GrpcError, toServerError } from '../grpc/error.ts'
+import type { StreamingCall } from '../grpc/call.ts'
+import type { Encoded } from '../grpc/encoded.ts'
+import { GrpcError } from '../grpc/error.ts'
 import type { Watch } from './views.ts'
 
 /** What brings a client up to date: messages, and then perhaps the end of the stream. */
 export interface Step<M> {
-  readonly messages: readonly M[]
+  readonly messages: readonly (M | Encoded<M>)[]
   /** `ok` ends with status OK, so that the client asks again; an error ends with its status. */
   readonly end?: 'ok' | Error
 }
@@ -35,14 +36,14 @@ export class WatchStreams {
     return this.#streams.size
   }
 
-  serve<V, M>(call: ServerWritableStream<unknown, M>, options: WatchStreamOptions<V, M>): void {
+  serve<V, M>(call: StreamingCall<unknown, M>, options: WatchStreamOptions<V, M>): void {
     try {
       const stream = new WatchStream(call, options, () => this.#streams.delete(stream))
       this.#streams.add(stream)
       stream.pump()
     } catch (error) {
       if (!(error instanceof GrpcError)) options.onError(error)
-      call.emit('error', toServerError(error))
+      call.fail(error)
     }
   }
 
@@ -53,7 +54,7 @@ export class WatchStreams {
 }
 
 class WatchStream<V, M> {
-  readonly #call: ServerWritableStream<unknown, M>
+  readonly #call: StreamingCall<unknown, M>
   readonly #step: (value: V) => Step<M>
   readonly #onError: (error: unknown) => void
   readonly #onSent: (value: V) => void
@@ -63,7 +64,7 @@ class WatchStream<V, M> {
   #isWriting = false
   #isDone = false
 
-  constructor(call: ServerWritableStream<unknown, M>, options: WatchStreamOptions<V, M>, onDone: () => void) {
+  constructor(call: StreamingCall<unknown, M>, options: WatchStreamOptions<V, M>, onDone: () => void) {
     this.#call = call
     this.#step = options.step
     this.#onError = options.onError
@@ -73,7 +74,7 @@ class WatchStream<V, M> {
       options.onClosed?.()
     }
     this.#watch = options.open(() => this.pump())
-    call.on('cancelled', () => this.#close())
+    call.onCancelled = () => this.#close()
   }
 
   pump(): void {
@@ -98,7 +99,6 @@ class WatchStream<V, M> {
     let left = messages.length
     if (left > 0) this.#isWriting = true
     for (const message of messages) {
-      // grpc-js calls back when the message has left through the client's flow-control window.
       this.#call.write(message, () => {
         left -= 1
         if (left > 0) return
@@ -114,7 +114,7 @@ class WatchStream<V, M> {
     if (this.#isDone) return
     this.#close()
     if (end === 'ok') this.#call.end()
-    else this.#call.emit('error', toServerError(end))
+    else this.#call.fail(end)
   }
 
   #close(): void {

@@ -1,12 +1,12 @@
 /** Views, refreshes and the streams over them, with a call that is only written down. */
-import { EventEmitter } from 'node:events'
-import { type ServerWritableStream, status } from '@grpc/grpc-js'
 import { test } from 'tap'
 import type { Kind } from '../../api/resources/kinds.ts'
 import { Cluster } from '../cluster/cluster.ts'
 import { DEFAULT_CLUSTER_CONFIG } from '../cluster/config.ts'
 import { pod, service, slice, storeOf } from '../cluster/fixtures.ts'
-import { GrpcError } from '../grpc/error.ts'
+import type { StreamingCall } from '../grpc/call.ts'
+import { GrpcError, toStatus } from '../grpc/error.ts'
+import { status } from '../grpc/status.ts'
 import { Refresher } from './refresher.ts'
 import { type Track, Views } from './views.ts'
 import { type Step, WatchStreams } from './watch-stream.ts'
@@ -15,21 +15,21 @@ const PODS: ReadonlySet<Kind> = new Set(['Pod'])
 const readsPods: Track = (compute) => ({ value: compute(), kinds: PODS })
 
 /** A client whose window is opened by hand. */
-class FakeCall extends EventEmitter {
+class FakeCall {
+  readonly request = undefined
+  onCancelled: (() => void) | undefined = undefined
   readonly log: string[] = []
   readonly #pending: (() => void)[] = []
 
-  constructor() {
-    super()
-    this.on('error', (error: Error & { code: status }) =>
-      this.log.push(`error ${status[error.code]}: ${error.message}`),
-    )
-  }
-
-  write(message: string, written: () => void): boolean {
+  write(message: string, written: () => void): void {
     this.log.push(message)
     this.#pending.push(written)
-    return false
+  }
+
+  fail(error: unknown): void {
+    const { code, message } = toStatus(error)
+    const name = Object.entries(status).find(([, each]) => each === code)?.[0]
+    this.log.push(`error ${name}: ${message}`)
   }
 
   end(): void {
@@ -41,8 +41,8 @@ class FakeCall extends EventEmitter {
     for (const written of this.#pending.splice(0)) written()
   }
 
-  get asCall(): ServerWritableStream<unknown, string> {
-    return this as unknown as ServerWritableStream<unknown, string>
+  get asCall(): StreamingCall<unknown, string> {
+    return this as unknown as StreamingCall<unknown, string>
   }
 }
 
@@ -120,7 +120,11 @@ test('ends', async (t) => {
     throw new TypeError('secret')
   })
   broken.serve()
-  t.same(broken.call.log, ['error INTERNAL: internal error'], 'our own bugs are not told to clients')
+  t.same(
+    broken.call.log,
+    ['error INTERNAL: internal error; see the log of the control plane'],
+    'our own bugs are not told to clients',
+  )
   t.match(broken.errors, [{ message: 'secret' }], 'but to the log')
 
   for (const { views, streams } of [ended, failed, broken]) {
@@ -132,7 +136,7 @@ test('ends', async (t) => {
 test('a client that leaves is forgotten', async (t) => {
   const { call, views, streams, set, serve } = setUp()
   serve()
-  call.emit('cancelled')
+  call.onCancelled?.()
   t.equal(views.size + streams.size, 0)
   set(2)
   t.same(call.log, ['1'])

@@ -1,12 +1,21 @@
 /** The destination service: endpoints and profiles, streamed as they change. */
-import { type ServerWritableStream, status } from '@grpc/grpc-js'
-import type { Destination, DestinationProfile, GetDestination, Update } from '../../../api/gen/destination_pb.js'
-import type { Handlers } from '../../../api/grpc.ts'
+
+import {
+  type Destination,
+  type DestinationProfile,
+  DestinationProfileSchema,
+  type GetDestination,
+  type Update,
+} from '../../../api/gen/destination_pb.js'
 import type { Kind } from '../../../api/resources/kinds.ts'
 import { type Authority, parseAuthority, parseServiceName, type ServiceRef } from '../../cluster/authority.ts'
 import { parseContextToken } from '../../cluster/caller.ts'
 import type { Cluster } from '../../cluster/cluster.ts'
+import type { StreamingCall } from '../../grpc/call.ts'
+import { type Encoded, encoded } from '../../grpc/encoded.ts'
 import { GrpcError } from '../../grpc/error.ts'
+import type { Handlers } from '../../grpc/service.ts'
+import { status } from '../../grpc/status.ts'
 import { Views } from '../../watch/views.ts'
 import type { WatchStreams } from '../../watch/watch-stream.ts'
 import { profileOf } from '../index/profile.ts'
@@ -16,7 +25,7 @@ import { endpointUpdates, type SentEndpoints } from './endpoint-updates.ts'
 import { profileMessage } from './profile-message.ts'
 
 type ProfileOutcome =
-  | { readonly profile: Profile; readonly message: DestinationProfile }
+  | { readonly profile: Profile; readonly message: Encoded<DestinationProfile> }
   | { readonly error: GrpcError }
 
 export class DestinationService {
@@ -44,7 +53,7 @@ export class DestinationService {
     this.#profiles.refresh(changed)
   }
 
-  #get(call: ServerWritableStream<GetDestination, Update>): void {
+  #get(call: StreamingCall<GetDestination, Update>): void {
     const caller = parseContextToken(call.request.contextToken)
     let sent: SentEndpoints | undefined
     this.#streams.serve(call, {
@@ -64,7 +73,7 @@ export class DestinationService {
     })
   }
 
-  #getProfile(call: ServerWritableStream<GetDestination, DestinationProfile>): void {
+  #getProfile(call: StreamingCall<GetDestination, DestinationProfile>): void {
     const { path, contextToken } = call.request
     const { namespace } = parseContextToken(contextToken)
     this.#streams.serve(call, {
@@ -82,7 +91,7 @@ export class DestinationService {
     try {
       const profile = profileOf(this.#cluster, authority, clientNs)
       const isSame = before !== undefined && 'profile' in before && isSameProfile(before.profile, profile)
-      return isSame ? before : { profile, message: profileMessage(profile) }
+      return isSame ? before : { profile, message: encoded(DestinationProfileSchema, profileMessage(profile)) }
     } catch (error) {
       if (!(error instanceof GrpcError)) throw error
       return before !== undefined && 'error' in before ? before : { error }

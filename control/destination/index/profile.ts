@@ -1,5 +1,5 @@
 /** From an address or a name to its profile. A pure function of the cluster. */
-import { status } from '@grpc/grpc-js'
+
 import { hasPort } from '../../../api/port-set.ts'
 import type { ExternalWorkload } from '../../../api/resources/external-workload.ts'
 import type { Pod } from '../../../api/resources/pod.ts'
@@ -9,6 +9,7 @@ import { type Authority, parseServiceName, type ServiceRef } from '../../cluster
 import type { Cluster } from '../../cluster/cluster.ts'
 import { isOpaqueOn, servicePort, serviceProtocol } from '../../cluster/ports.ts'
 import { GrpcError } from '../../grpc/error.ts'
+import { status } from '../../grpc/status.ts'
 import type { Endpoint } from '../model/endpoint.ts'
 import type { Profile } from '../model/profile.ts'
 import { externalEndpoint } from './external-endpoint.ts'

@@ -1,16 +1,16 @@
 /** The identity service: a certificate for a proxy that shows a token of the service account it names. */
 import { create } from '@bufbuild/protobuf'
 import { timestampFromMs } from '@bufbuild/protobuf/wkt'
-import { status } from '@grpc/grpc-js'
 import {
   type CertifyRequest,
   type CertifyResponse,
   CertifyResponseSchema,
   type Identity as IdentityService,
 } from '../../../api/gen/identity_pb.js'
-import type { Handlers } from '../../../api/grpc.ts'
 import { Identity, meshIdentity } from '../../../api/vocabulary.ts'
 import { GrpcError, unary } from '../../grpc/error.ts'
+import type { Handlers } from '../../grpc/service.ts'
+import { status } from '../../grpc/status.ts'
 import type { Issuer } from '../model/issuer.ts'
 import { checkCsr, issueLeaf, type LeafOptions } from '../model/leaf.ts'
 import type { TokenReviewer } from '../token-reviewer.ts'

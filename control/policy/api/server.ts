@@ -1,14 +1,22 @@
 /** The two policy services: what to do with traffic on the client's side and on the server's. */
-import { type ServerWritableStream, status } from '@grpc/grpc-js'
-import type { InboundServerPolicies, PortSpec, Server } from '../../../api/gen/inbound_pb.js'
-import type { OutboundPolicies, OutboundPolicy, TrafficSpec } from '../../../api/gen/outbound_pb.js'
-import type { Handlers } from '../../../api/grpc.ts'
+import { hash } from 'node:crypto'
+import { type InboundServerPolicies, type PortSpec, type Server, ServerSchema } from '../../../api/gen/inbound_pb.js'
+import {
+  type OutboundPolicies,
+  type OutboundPolicy,
+  OutboundPolicySchema,
+  type TrafficSpec,
+} from '../../../api/gen/outbound_pb.js'
 import { formatSocketAddress, tcpAddressFromMessage } from '../../../api/ip.ts'
 import type { Kind } from '../../../api/resources/kinds.ts'
 import { parseAuthority } from '../../cluster/authority.ts'
 import { parseWorkload, type WorkloadRef } from '../../cluster/caller.ts'
 import type { Cluster } from '../../cluster/cluster.ts'
+import type { StreamingCall } from '../../grpc/call.ts'
+import { type Encoded, encoded } from '../../grpc/encoded.ts'
 import { GrpcError, unary } from '../../grpc/error.ts'
+import type { Handlers } from '../../grpc/service.ts'
+import { status } from '../../grpc/status.ts'
 import { Views } from '../../watch/views.ts'
 import type { WatchStreams } from '../../watch/watch-stream.ts'
 import type { Holder, Holders } from '../holders.ts'
@@ -24,8 +32,12 @@ export interface PolicyReports {
 }
 
 /** Equal policies are not sent twice. */
-type Outcome<M> = { readonly policy: object; readonly message: M } | { readonly error: GrpcError }
-type Compute<M> = () => { readonly policy: object; readonly problems: readonly string[]; readonly message: () => M }
+type Outcome<M> = { readonly policy: object; readonly message: Encoded<M> } | { readonly error: GrpcError }
+type Compute<M> = () => {
+  readonly policy: object
+  readonly problems: readonly string[]
+  readonly message: () => Encoded<M>
+}
 
 interface Target<M> {
   readonly key: string
@@ -82,7 +94,7 @@ export class PolicyService {
       key: `${ref.kind} ${ref.namespace}/${ref.name}:${port}`,
       compute: () => {
         const { policy, problems } = inboundPolicyOf(this.#cluster, ref, port)
-        return { policy, problems, message: () => inboundMessage(policy) }
+        return { policy, problems, message: () => encoded(ServerSchema, inboundMessage(policy)) }
       },
     }
   }
@@ -96,7 +108,8 @@ export class PolicyService {
       compute: () => {
         const { policy, problems } = find()
         const { clusterDomain } = this.#cluster.config
-        return { policy, problems, message: () => outboundMessage(policy, { clusterDomain, hasExtensions }) }
+        const message = () => encoded(OutboundPolicySchema, outboundMessage(policy, { clusterDomain, hasExtensions }))
+        return { policy, problems, message }
       },
     }
   }
@@ -123,7 +136,7 @@ export class PolicyService {
   }
 
   #serve<M>(
-    call: ServerWritableStream<unknown, M>,
+    call: StreamingCall<unknown, M>,
     views: Views<Outcome<M>>,
     workload: string,
     targetOf: () => Target<M>,
@@ -181,20 +194,20 @@ function policyOf<M>(outcome: Outcome<M>): object | undefined {
   return 'policy' in outcome ? outcome.policy : undefined
 }
 
-/** Policies as JSON, made once for all views that share one. */
-const TEXTS = new WeakMap<object, string>()
+/** What policies say, made once for all views that share one. A digest: the text would be as large as the policy. */
+const DIGESTS = new WeakMap<object, string>()
 
 function isEqual(a: object, b: object): boolean {
-  return a === b || textOf(a) === textOf(b)
+  return a === b || digestOf(a) === digestOf(b)
 }
 
-function textOf(policy: object): string {
-  let text = TEXTS.get(policy)
-  if (text === undefined) {
-    text = JSON.stringify(policy)
-    TEXTS.set(policy, text)
+function digestOf(policy: object): string {
+  let digest = DIGESTS.get(policy)
+  if (digest === undefined) {
+    digest = hash('sha256', JSON.stringify(policy), 'base64')
+    DIGESTS.set(policy, digest)
   }
-  return text
+  return digest
 }
 
 function requireWorkload(text: string): WorkloadRef {

@@ -1,5 +1,5 @@
 /** The routes that stand where no object says anything. */
-import { status } from '@grpc/grpc-js'
+import { status } from '../../grpc/status.ts'
 import type { Backend, GrpcRoute, HttpRoute, RequestRule, RouteSettings, StreamRoute } from '../model/outbound.ts'
 import type { Failure, HttpMatch } from '../model/route.ts'
 import { defaultOrigin } from './origin.ts'

@@ -1,11 +1,12 @@
 /** From a port of a workload to the policy of its server side. A pure function of the cluster. */
-import { status } from '@grpc/grpc-js'
+
 import { type DefaultPolicy, MeshLabel } from '../../../api/vocabulary.ts'
 import type { WorkloadRef } from '../../cluster/caller.ts'
 import type { Cluster, Derived } from '../../cluster/cluster.ts'
 import type { ClusterConfig } from '../../cluster/config.ts'
 import { isOpaqueOn, type Workload } from '../../cluster/ports.ts'
 import { GrpcError } from '../../grpc/error.ts'
+import { status } from '../../grpc/status.ts'
 import type { GrpcInboundRoute, HttpInboundRoute, InboundPolicy, InboundProtocol } from '../model/inbound.ts'
 import { defaultAuthorizations, defaultPolicyOf } from './default-policy.ts'
 import { failing, SERVER_POLICY_KINDS, type ServerPolicy, serverPolicyOf } from './inbound-server.ts'

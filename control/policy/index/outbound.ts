@@ -1,5 +1,5 @@
 /** From a destination to the policy of its clients. A pure function of the cluster. */
-import { status } from '@grpc/grpc-js'
+
 import { cidrContains, type SocketAddress } from '../../../api/ip.ts'
 import type { EgressNetwork } from '../../../api/resources/egress-network.ts'
 import { nameOf } from '../../../api/resources/kinds.ts'
@@ -9,6 +9,7 @@ import type { Authority } from '../../cluster/authority.ts'
 import type { Cluster } from '../../cluster/cluster.ts'
 import { servicePort, serviceProtocol } from '../../cluster/ports.ts'
 import { GrpcError } from '../../grpc/error.ts'
+import { status } from '../../grpc/status.ts'
 import type {
   Backend,
   GrpcRoute,

@@ -3,9 +3,10 @@
  *
  * A filter that cannot be applied must not be skipped (Gateway API): it becomes a failure that answers in its place.
  */
-import { status } from '@grpc/grpc-js'
+
 import type { ObjectRef } from '../../../api/resources/reference.ts'
 import type { HeaderModifier, PathModifier, RouteFilter as RouteFilterObject } from '../../../api/resources/route.ts'
+import { status } from '../../grpc/status.ts'
 import type { Failure, HeaderEdits, PathEdit, Ratio, RouteFilter } from '../model/route.ts'
 import type { OnProblem } from './route-match.ts'
 
