@@ -6,17 +6,21 @@
  */
 import { createRequire } from 'node:module'
 
-/** A process that has grown by so much since the last time is trimmed again: a trim takes milliseconds. */
+/** A process that has grown by so much since the last time is trimmed again: a trim takes milliseconds, the first one 50. */
 const GROWTH_BYTES = 16 * 1_048_576
 const INTERVAL_MS = 1_000
+/** And every so many intervals: holes open when garbage is collected, which is later than the growth. */
+const INTERVALS = 10
 
 /** @returns ends it */
 export function trimMemory(): () => void {
   let trim: (() => void) | undefined
   let lowestBytes = process.memoryUsage.rss()
+  let intervals = 0
   const timer = setInterval(() => {
     const bytes = process.memoryUsage.rss()
-    if (bytes >= lowestBytes + GROWTH_BYTES) {
+    const isDue = trim !== undefined && ++intervals % INTERVALS === 0
+    if (isDue || bytes >= lowestBytes + GROWTH_BYTES) {
       trim ??= trimOfLibrary()
       trim()
       lowestBytes = process.memoryUsage.rss()

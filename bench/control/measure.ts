@@ -22,6 +22,8 @@ export interface RunOptions {
 const TIMEOUT_MS = 10_000
 /** For all states: back-off of proxies that lost the control plane reaches ten seconds. */
 const STATES_TIMEOUT_MS = 120_000
+/** The control plane gives back what garbage has left free within this time (`control/trim-memory.ts`). */
+const GIVE_BACK_MS = 11_000
 /** Statuses are written within this time after the start. */
 const QUIET_MS = 2_000
 
@@ -91,9 +93,10 @@ export async function measureControl(options: RunOptions): Promise<ControlResult
   }
 }
 
-/** Of what is held: garbage is collected first, and the base is measured alike. */
+/** Of what is held: garbage is collected first and its memory given back, and the base is measured alike. */
 async function memoryOf(plane: Worker): Promise<{ readonly privateBytes: number; readonly heapBytes: number }> {
   const { heapBytes } = await plane.ask<PlaneUsage>({ kind: 'usage', collectsGarbage: true })
+  await sleep(GIVE_BACK_MS)
   return { heapBytes, privateBytes: privateBytesOfTree(plane.pid) }
 }
 
