@@ -1,5 +1,4 @@
 /** Admission of routes: what the controller would have to answer with an error, found before it is in force. */
-import { parseGoDurationMs } from '../../../api/duration.ts'
 import type { Path } from '../../../api/resources/check.ts'
 import type { GrpcRoute } from '../../../api/resources/grpc-route.ts'
 import type { HttpRoute, HttpRouteRule } from '../../../api/resources/http-route.ts'
@@ -10,6 +9,7 @@ import { routeSettings } from '../index/annotations.ts'
 import { type AnyRoute, parentKindOf } from '../index/route-attachment.ts'
 import { routeFilters } from '../index/route-filter.ts'
 import { grpcMatch, httpMatch } from '../index/route-match.ts'
+import { timeoutMs } from '../index/timeout.ts'
 import type { Problem } from '../model/route.ts'
 import type { Refuse } from './admit.ts'
 
@@ -90,11 +90,7 @@ function admitBackends(backends: readonly BackendRef[], path: Path, needsPort: b
 
 function admitTimeouts({ timeouts, retry }: HttpRouteRule, path: Path, refuse: Refuse): void {
   const ms = (text: string | undefined, field: Path): number | undefined => {
-    if (text === undefined) return undefined
-    const value = parseGoDurationMs(text)
-    if (value !== undefined && value >= 0) return value
-    refuse(field, `"${text}" is not a duration such as 300ms, 10s or 1m30s`)
-    return undefined
+    return timeoutMs(text, (message) => refuse(field, message))
   }
   const requestMs = ms(timeouts?.request, [...path, 'timeouts', 'request'])
   const backendMs = ms(timeouts?.backendRequest, [...path, 'timeouts', 'backendRequest'])

@@ -21,6 +21,7 @@ import { resourceOrigin } from './origin.ts'
 import type { AnyRoute } from './route-attachment.ts'
 import { failure, routeFilters } from './route-filter.ts'
 import { grpcMatch, hostMatch, httpMatch } from './route-match.ts'
+import { timeoutMs } from './timeout.ts'
 import { unknownBelow } from './unknown-fields.ts'
 
 export interface RouteContext extends Omit<BackendRefs, 'route'> {
@@ -162,15 +163,7 @@ function ruleTimeouts(
   onProblem: OnProblem,
 ): Timeouts | undefined {
   const ms = (name: 'request' | 'backendRequest'): number | undefined => {
-    const text = fields?.[name]
-    if (text === undefined) return undefined
-    const value = parseGoDurationMs(text)
-    if (value !== undefined && value >= 0) return value
-    onProblem({
-      field: `${field}.timeouts.${name}`,
-      message: `"${text}" is not a duration such as 300ms, 10s or 1m30s`,
-    })
-    return undefined
+    return timeoutMs(fields?.[name], (message) => onProblem({ field: `${field}.timeouts.${name}`, message }))
   }
   const requestMs = own.setsRequestTimeout ? undefined : ms('request')
   const backendRequestMs = ms('backendRequest')
