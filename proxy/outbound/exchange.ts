@@ -27,7 +27,7 @@ import type { OutboundContext } from './context.ts'
 import { type Copier, decideAttempt, isAnswer } from './decision.ts'
 import type { Endpoint } from './endpoint.ts'
 import { errors } from './errors.ts'
-import { ExchangeTimers, isTimed, type TimerOwner } from './exchange-timers.ts'
+import { ExchangeTimers, shortestTimeoutMs, type TimerOwner } from './exchange-timers.ts'
 import { HeldResponse } from './held-response.ts'
 import { type Mirror, type MirrorPlan, startMirror } from './mirror.ts'
 import type { MovableStream } from './rebalance.ts'
@@ -117,9 +117,9 @@ export class Exchange
   /** Sends the request on its way; `head` is the one the constructor got. */
   start(head: Head, endStream: boolean): void {
     const { affinity, budget, recorder } = this.#plan
-    if (isTimed(this.#plan)) {
-      this.#timers = new ExchangeTimers(this.#plan, this)
-      this.#timers.start()
+    if (this.#plan.deadlines !== undefined || shortestTimeoutMs(this.#plan) !== undefined) {
+      this.#timers = new ExchangeTimers(this.#plan, this, this.#context.nowMs)
+      this.#timers.start(this.startedAtMs)
     }
     this.#context.streams?.add(this)
     recorder.onRequest()
@@ -438,7 +438,7 @@ export class Exchange
     const delayMs = retryDelayMs(this.#plan.retry!, this.#attempts, this.#context.random)
     if (delayMs === 0) this.#attemptAgain()
     else {
-      this.#timers ??= new ExchangeTimers(this.#plan, this)
+      this.#timers ??= new ExchangeTimers(this.#plan, this, this.#context.nowMs)
       this.#timers.backOff(delayMs)
     }
     return true

@@ -71,7 +71,7 @@ export function overridden(route: PlannedRoute, head: Head): PlannedRoute {
     ...(tryMs !== undefined && { timeoutMs: limit(tryMs) }),
   }
   const retry = isRetried ? ({ kind: 'policy', policy, maxRequestBytes: policy.maxRequestBytes } as const) : plan.retry
-  return { ...route, plan: { ...plan, timeouts, retry }, ignoredFields: reader.ignored }
+  return { ...route, plan: { ...plan, timeouts, retry, deadlines: undefined }, ignoredFields: reader.ignored }
 }
 
 /** Reads fields and counts those, or parts of them, that make no sense. */

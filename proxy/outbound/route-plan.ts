@@ -10,6 +10,7 @@ import type { ResponseClass } from '../policy/profile.ts'
 import type { RetryBudget } from '../policy/retry-budget.ts'
 import type { RouteMatch } from '../policy/route.ts'
 import type { Backend } from './backend.ts'
+import type { DeadlineQueue } from './deadline-queue.ts'
 import type { MirrorPlan } from './mirror.ts'
 import type { BackendRecorder, RouteRecorder } from './route-recorder.ts'
 
@@ -51,6 +52,8 @@ export interface RoutePlan {
   readonly timeouts: Timeouts
   /** A ServiceProfile's timeout covers the exchange up to the response head and closes the client's connection. */
   readonly headTimeoutMs: number | undefined
+  /** Where its exchanges wait for the shortest of these times; without it each has a timer of its own. */
+  readonly deadlines: DeadlineQueue | undefined
   readonly retry: RetryPlan | undefined
   readonly responseClasses: readonly ResponseClass[]
   /** Every request pays into the budget, every attempt for it beyond the first takes out. */

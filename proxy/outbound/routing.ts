@@ -27,6 +27,8 @@ import { compileRoutes, findHttpRule } from '../policy/route-match.ts'
 import type { Head } from '../wire/head.ts'
 import type { Backend } from './backend.ts'
 import type { BalancedTarget } from './backend-cache.ts'
+import { DeadlineQueue } from './deadline-queue.ts'
+import { shortestTimeoutMs } from './exchange-timers.ts'
 import type { MirrorPlan, MirrorResult } from './mirror.ts'
 import { type BackendPlan, isAvailable, type PlannedRoute, type RetryPlan, type RoutePlan } from './route-plan.ts'
 import type { BackendRecorder, RouteRecorder } from './route-recorder.ts'
@@ -97,7 +99,7 @@ export class ProfileRouting implements Routing {
     const choose = chooser(backends)
     const plan = (route: ProfileRoute | undefined): PlannedRoute => ({
       match: undefined,
-      plan: {
+      plan: withDeadlines(deps, {
         name:
           route === undefined || route.name === ''
             ? `profile ${profile.name}`
@@ -121,7 +123,7 @@ export class ProfileRouting implements Routing {
         canonicalName,
         allowsOverrides: false,
         recorder: deps.recorders.profileRoute(logical, route),
-      },
+      }),
     })
     this.#byRoute = new Map(profile.routes.map((route) => [route, plan(route)]))
     this.#default = plan(undefined)
@@ -228,7 +230,7 @@ export class PolicyRouting implements Routing {
       policy: rule.retry,
       maxRequestBytes: rule.retry.maxRequestBytes,
     }
-    return {
+    return withDeadlines(deps, {
       name: describeMeta(route.meta),
       meta: route.meta,
       rule: route.rules.indexOf(rule),
@@ -252,8 +254,13 @@ export class PolicyRouting implements Routing {
       canonicalName: undefined,
       allowsOverrides: rule.allowL5dHeaders,
       recorder,
-    }
+    })
   }
+}
+
+function withDeadlines({ nowMs }: RoutingDeps, plan: Omit<RoutePlan, 'deadlines'>): RoutePlan {
+  const shortestMs = shortestTimeoutMs(plan)
+  return { ...plan, deadlines: shortestMs === undefined ? undefined : new DeadlineQueue(shortestMs, nowMs) }
 }
 
 /** Session affinity is said of the parent, so its backends agree. */
