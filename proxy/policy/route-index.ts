@@ -22,13 +22,43 @@ export interface HostIndex<T extends Route = Route> {
 
 /** Exact paths before prefixes, longer ones first, before all others. Lists are in order. */
 export interface PathIndex<T extends Route = Route> {
-  readonly exact: ReadonlyMap<string, readonly RouteHit<T>[]>
-  readonly prefixes: ReadonlyMap<string, readonly RouteHit<T>[]>
-  /** Of the prefixes, longest first. */
-  readonly prefixLengths: readonly number[]
+  readonly exact: ReadonlyMap<string, HitList<T>>
+  /** Most paths have a length that no exact path has: those need not be hashed. */
+  readonly exactLengths: ReadonlySet<number>
+  /** Longest first. */
+  readonly prefixes: readonly PrefixGroup<T>[]
   /** Regular expressions, then what matches any path. */
-  readonly others: readonly RouteHit<T>[]
+  readonly others: HitList<T>
 }
+
+/** Matches in their order: the first one that holds counts. */
+export interface HitList<T extends Route = Route> {
+  readonly hits: readonly RouteHit<T>[]
+  /** Where many of them want a value of one header: only those that want the request's are held against it. */
+  readonly byHeader: HeaderIndex | undefined
+}
+
+export interface HeaderIndex {
+  readonly name: string
+  /** Positions of the hits that want this value exactly, in order. */
+  readonly byValue: ReadonlyMap<string, readonly number[]>
+  /** Positions of the hits that want none exactly. */
+  readonly others: readonly number[]
+}
+
+/** All prefixes of one length. */
+export interface PrefixGroup<T extends Route = Route> {
+  readonly length: number
+  /** A few are compared one by one: a path is another one in every request, and its hash is no cheaper. */
+  readonly few: readonly { readonly prefix: string; readonly hits: HitList<T> }[]
+  /** Instead of `few` where there are more. */
+  readonly many: ReadonlyMap<string, HitList<T>> | undefined
+}
+
+/** More prefixes of one length are looked up by hash: that costs about as much as so many comparisons. */
+const MAX_COMPARED = 6
+/** Shorter lists are gone through one by one. */
+const MIN_INDEXED_HITS = 8
 
 /**
  * @param hits of each route, in the order of the list
@@ -78,8 +108,52 @@ function indexPaths<T extends Route>(hits: readonly RouteHit<T>[]): PathIndex<T>
       push(prefixes, match.path.prefix, hit)
     else others.push(hit)
   }
-  const prefixLengths = [...new Set([...prefixes.keys()].map(({ length }) => length))].sort((a, b) => b - a)
-  return { exact, prefixes, prefixLengths, others }
+  const exactLengths = new Set([...exact.keys()].map(({ length }) => length))
+  return {
+    exact: mapValues(exact, listOf),
+    exactLengths,
+    prefixes: groupByLength(mapValues(prefixes, listOf)),
+    others: listOf(others),
+  }
+}
+
+/** By the header that most of them want a value of, when most do. */
+function listOf<T extends Route>(hits: readonly RouteHit<T>[]): HitList<T> {
+  if (hits.length < MIN_INDEXED_HITS) return { hits, byHeader: undefined }
+  const wanting = new Map<string, number>()
+  for (const { match } of hits)
+    for (const name of new Set(exactHeaders(match).map(({ name }) => name)))
+      wanting.set(name, (wanting.get(name) ?? 0) + 1)
+  const [most] = [...wanting].sort(([, a], [, b]) => b - a)
+  if (most === undefined || most[1] < hits.length / 2) return { hits, byHeader: undefined }
+  const [name] = most
+  const byValue = new Map<string, number[]>()
+  const others: number[] = []
+  for (const [position, { match }] of hits.entries()) {
+    const wanted = exactHeaders(match).find((header) => header.name === name)
+    if (wanted === undefined) others.push(position)
+    else push(byValue, wanted.value.value, position)
+  }
+  return { hits, byHeader: { name, byValue, others } }
+}
+
+function exactHeaders(match: RouteMatch | undefined) {
+  if (match === undefined) return []
+  return match.headers.flatMap(({ name, value }) => (value.kind === 'exact' ? [{ name, value }] : []))
+}
+
+function groupByLength<T extends Route>(prefixes: ReadonlyMap<string, HitList<T>>): PrefixGroup<T>[] {
+  const groups = Map.groupBy(prefixes, ([prefix]) => prefix.length)
+  return [...groups]
+    .sort(([a], [b]) => b - a)
+    .map(([length, entries]) => {
+      const isMany = entries.length > MAX_COMPARED
+      return {
+        length,
+        few: isMany ? [] : entries.map(([prefix, hits]) => ({ prefix, hits })),
+        many: isMany ? new Map(entries) : undefined,
+      }
+    })
 }
 
 /** What comes first among matches with the same path, or among those that are not found by a path. */

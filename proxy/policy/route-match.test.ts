@@ -305,6 +305,52 @@ test('against every match in turn', async (t) => {
   }
 })
 
+test('against every match in turn, where many share a path', async (t) => {
+  const random = seededRandom(8)
+  const pick = <T>(of: readonly T[]): T => of[Math.floor(random() * of.length)]!
+  const values = ['1', '2', '3', '4']
+  const randomMatch = (): RouteMatch =>
+    http({
+      // More prefixes of one length than are compared one by one.
+      path: pick([undefined, prefix('/a'), ...'bcdefghij'.split('').map((letter) => prefix(`/${letter}`))]),
+      method: pick([undefined, undefined, 'GET']),
+      headers: pick([
+        [named('h', pick(values))],
+        [named('h', pick(values)), named('i', pick(values))],
+        [named('i', pick(values))],
+        [namedRegex('h', '[12]')],
+        [],
+      ]),
+    })
+  let found = 0
+  for (let round = 0; round < 60; round++) {
+    const table = compileRoutes(
+      Array.from({ length: 10 }, (_, at) => route(`r${at}`, Array.from({ length: 12 }, randomMatch), [])),
+    )
+    for (const path of ['/', '/a', '/b/x', '/j', '/jj']) {
+      const headers = pick([
+        {},
+        { h: [pick(values)] },
+        { i: [pick(values)] },
+        { h: [pick(values), pick(values)], i: [pick(values)] },
+        { h: ['5', pick(values)] },
+      ])
+      const request = view({ path, method: pick(['GET', 'POST']), headers })
+      const hit = findHttpRule(table, request)
+      if (hit !== undefined) found++
+      t.equal(
+        hit,
+        bestOf(
+          table.candidates.flatMap(({ hits }) => hits),
+          request,
+        ),
+        `${round}: ${path} ${JSON.stringify(headers)}`,
+      )
+    }
+  }
+  t.ok(found > 100)
+})
+
 /** The precedence said once more, match by match. */
 function bestOf(hits: readonly RouteHit[], request: RequestView): RouteHit | undefined {
   let best: { readonly hit: RouteHit; readonly rank: readonly number[] } | undefined

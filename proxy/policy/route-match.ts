@@ -15,7 +15,7 @@ import type {
   RouteTable,
   ValueMatch,
 } from './route.ts'
-import { indexRoutes, type PathIndex } from './route-index.ts'
+import { type HeaderIndex, type HitList, indexRoutes, type PathIndex, type PrefixGroup } from './route-index.ts'
 
 /** A request as matches see it; parts that no match asks for are never read. Latin1 strings. */
 export interface RequestView {
@@ -64,19 +64,20 @@ function findBySuffix<T extends Route>(
 }
 
 function findInPaths<T extends Route>(paths: PathIndex<T>, request: RequestView): RouteHit<T> | undefined {
-  const { exact, prefixes, prefixLengths, others } = paths
-  if (exact.size > 0) {
-    const hits = exact.get(request.path)
+  const { exact, exactLengths, prefixes, others } = paths
+  if (exactLengths.size > 0) {
+    const { path } = request
+    const hits = exactLengths.has(path.length) ? exact.get(path) : undefined
     const hit = hits && firstThatHolds(hits, request)
     if (hit !== undefined) return hit
   }
-  if (prefixLengths.length > 0) {
+  if (prefixes.length > 0) {
     const { path } = request
-    for (let at = 0; at < prefixLengths.length; at++) {
-      const length = prefixLengths[at]!
+    for (let at = 0; at < prefixes.length; at++) {
+      const group = prefixes[at]!
       // Whole segments: `/v2` is a prefix of `/v2` and `/v2/x`, not of `/v2x`.
-      if (path.length !== length && path.charCodeAt(length) !== SLASH) continue
-      const hits = prefixes.get(path.slice(0, length))
+      if (path.length !== group.length && path.charCodeAt(group.length) !== SLASH) continue
+      const hits = hitsOf(group, path)
       const hit = hits && firstThatHolds(hits, request)
       if (hit !== undefined) return hit
     }
@@ -84,16 +85,48 @@ function findInPaths<T extends Route>(paths: PathIndex<T>, request: RequestView)
   return firstThatHolds(others, request)
 }
 
+function hitsOf<T extends Route>({ length, few, many }: PrefixGroup<T>, path: string): HitList<T> | undefined {
+  if (many !== undefined) return many.get(path.slice(0, length))
+  for (let at = 0; at < few.length; at++) if (path.startsWith(few[at]!.prefix)) return few[at]!.hits
+  return undefined
+}
+
 const SLASH = 0x2f
 
-function firstThatHolds<T extends Route>(hits: readonly RouteHit<T>[], request: RequestView): RouteHit<T> | undefined {
-  for (let at = 0; at < hits.length; at++) {
-    const { match } = hits[at]!
-    if (match?.kind === 'http' && match.query.length > 0) parsedQuery ??= new URLSearchParams(request.query)
-    if (mismatchOf(match, request, parsedQuery, true) === Mismatch.none) return hits[at]
+function firstThatHolds<T extends Route>(
+  { hits, byHeader }: HitList<T>,
+  request: RequestView,
+): RouteHit<T> | undefined {
+  if (byHeader !== undefined) return firstOf(hits, byHeader, request)
+  for (let at = 0; at < hits.length; at++) if (holds(hits[at]!, request)) return hits[at]
+  return undefined
+}
+
+function holds({ match }: RouteHit, request: RequestView): boolean {
+  if (match?.kind === 'http' && match.query.length > 0) parsedQuery ??= new URLSearchParams(request.query)
+  return mismatchOf(match, request, parsedQuery, true) === Mismatch.none
+}
+
+/** As `firstThatHolds`, without those that want another value of the header. */
+function firstOf<T extends Route>(
+  hits: readonly RouteHit<T>[],
+  { name, byValue, others }: HeaderIndex,
+  request: RequestView,
+): RouteHit<T> | undefined {
+  const values = request.headerValues(name)
+  const wanted =
+    values.length === 1
+      ? (byValue.get(values[0]!) ?? NONE)
+      : [...new Set(values)].flatMap((value) => byValue.get(value) ?? NONE).sort((a, b) => a - b)
+  // Both are in order, and so is what becomes of them.
+  for (let at = 0, other = 0; at < wanted.length || other < others.length; ) {
+    const position = (wanted[at] ?? hits.length) < (others[other] ?? hits.length) ? wanted[at++]! : others[other++]!
+    if (holds(hits[position]!, request)) return hits[position]
   }
   return undefined
 }
+
+const NONE: readonly number[] = []
 
 /**
  * Prepares routes for `findHttpRule`: once per policy update.

@@ -8,7 +8,7 @@
  */
 import { copyBytes, writeLatin1 } from './bytes.ts'
 import { decodeHuffman } from './huffman.ts'
-import { OTHER, TOKEN_NAME_BYTES, TOKEN_NAME_LENGTHS, TOKEN_NAMES, token, tokenOf } from './tokens.ts'
+import { OTHER, TOKEN_NAME_BYTES, TOKEN_NAME_LENGTHS, TOKEN_NAMES, token, tokenNamed, tokenOf } from './tokens.ts'
 
 /** Columns of one field in `Head.fields`. */
 export const FIELD = {
@@ -228,14 +228,31 @@ export class Head {
 
   /** All values of a field by its lower-case name, in order: for policies that name fields freely. */
   valuesOf(name: string): string[] {
-    const wanted = tokenOf(Buffer.from(name, 'latin1'), 0, name.length)
+    const wanted = tokenNamed(name)
     const values: string[] = []
+    if ((this.#tokens & (1 << wanted)) === 0) return values
     for (let index = 0; index < this.count; index++) {
-      if (this.isDropped(index) || this.tokenAt(index) !== wanted) continue
-      if (wanted === OTHER && this.nameAt(index) !== name) continue
-      values.push(this.valueAt(index))
+      if (this.#isNamed(index, wanted, name) && !this.isDropped(index)) values.push(this.valueAt(index))
     }
     return values
+  }
+
+  /** Whether the field at `index` has the lower-case `name`, whose token is `wanted`. No string is made of it. */
+  #isNamed(index: number, wanted: number, name: string): boolean {
+    const { fields, bytes } = this
+    const at = index * FIELD_STRIDE
+    if (fields[at] !== wanted) return false
+    if (wanted !== OTHER) return true
+    const start = fields[at + FIELD.nameStart]!
+    const length = fields[at + FIELD.nameEnd]! - start
+    if (length !== name.length) return false
+    for (let i = 0; i < length; i++) {
+      const char = bytes[start + i]!
+      // HTTP/1 keeps the case it was written in.
+      const lower = char >= 0x41 && char <= 0x5a ? char | 0x20 : char
+      if (lower !== name.charCodeAt(i)) return false
+    }
+    return true
   }
 
   /** Removes every field with this token. */
@@ -253,9 +270,10 @@ export class Head {
 
   /** Removes every field with this lower-case name. */
   dropName(name: string): void {
-    for (let index = 0; index < this.count; index++) {
-      if (!this.isDropped(index) && this.nameAt(index) === name) this.dropAt(index)
-    }
+    const wanted = tokenNamed(name)
+    if (wanted !== OTHER) return this.drop(wanted)
+    if ((this.#tokens & (1 << OTHER)) === 0) return
+    for (let index = 0; index < this.count; index++) if (this.#isNamed(index, OTHER, name)) this.dropAt(index)
   }
 
   /** Appends a field; `name` in lower case, `value` latin1, both already checked by the caller. */

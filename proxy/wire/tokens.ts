@@ -118,6 +118,11 @@ export function token(name: FieldName): number {
   return byName.get(name)!
 }
 
+/** The token of a lower-case name that policies give, `OTHER` when nobody else asks for it. */
+export function tokenNamed(name: string): number {
+  return byName.get(name) ?? OTHER
+}
+
 /** Length of each name. */
 export const TOKEN_NAME_LENGTHS = Uint8Array.from(NAMES, (name) => name.length)
 
