@@ -8,6 +8,7 @@ import type { StubEndpoint, StubService } from '../test/support/control-messages
 import { startControlStub } from '../test/support/control-stub.ts'
 import { ALL_ORIGINS, isRaw, ORIGINS, type Origin } from './origin-ports.ts'
 import { DIRECT_OFFSET, VIP } from './pods.ts'
+import { BACKENDS, policiesOf } from './policies.ts'
 
 const { values } = parseArgs({
   options: {
@@ -32,6 +33,7 @@ function service(kind: string, vip: string, origin: Origin, endpoint: StubEndpoi
 const { identity, endpoint } = values
 const stub = await startControlStub({
   tlsHost: values.host,
+  policies: policiesOf({ endpointIp: endpoint, identity }),
   opaquePorts: ALL_ORIGINS.filter(isRaw).map(({ port }) => port),
   services: [
     ...ALL_ORIGINS.map((origin) =>
@@ -39,6 +41,13 @@ const stub = await startControlStub({
     ),
     ...ALL_ORIGINS.map((origin) =>
       service('hop', VIP.weftHop, origin, { address: `${endpoint}:${origin.port + DIRECT_OFFSET}` }),
+    ),
+    ...[ORIGINS.h2Policies, ORIGINS.h1Policies, ORIGINS.grpcPolicies].flatMap(({ port }) =>
+      BACKENDS.map(({ name, address }) => ({
+        name: `${name}.bench.svc.cluster.local:${port}`,
+        address: `${address}:${port}`,
+        endpoints: [{ address: `${endpoint}:${port}`, identity, labels }],
+      })),
     ),
     service('tls', VIP.weftTls, ORIGINS.echo, {
       address: `${values['tls-endpoint']}:${ORIGINS.echo.port}`,

@@ -20,11 +20,12 @@ import { measureHops } from './sections/hops.ts'
 import { measureLatency } from './sections/latency.ts'
 import { measureLoads, turnsOf } from './sections/loads.ts'
 import { measureMemory } from './sections/memory.ts'
+import { measurePolicies } from './sections/policies.ts'
 import { attempt, type SectionContext } from './sections/section.ts'
 import { measureStart } from './sections/start.ts'
 import { TURN_MS } from './turn-load.ts'
 
-const SECTIONS = ['start', 'memory', 'loads', 'latency', 'handshakes', 'hops'] as const
+const SECTIONS = ['start', 'memory', 'loads', 'latency', 'handshakes', 'hops', 'policies'] as const
 type Section = (typeof SECTIONS)[number]
 
 const OPTIONS = {
@@ -136,6 +137,7 @@ async function measure(bed: Bed, { sections, cases, timing, cores, where }: Plan
     latency: await section('latency', () => measureLatency(bed, context)),
     handshakes: await section('handshakes', () => measureHandshakes(bed, context)),
     hops: await section('hops', () => measureHops(bed, context)),
+    policies: await section('policies', () => measurePolicies(bed, context)),
   }
   const found = Object.fromEntries(Object.entries(results).filter(([, value]) => value !== undefined))
   return { machine: { ...where, peers: [bed.peer.name] }, timing, proxyCores: cores, ...found, failed }

@@ -32,6 +32,10 @@ export const ORIGINS = {
   h2Kb16: { port: 8088, kind: 'h2', bodyBytes: KB16_BYTES },
   grpc: { port: 8089, kind: 'grpc', bodyBytes: MESSAGE_BYTES },
   echo: { port: 8090, kind: 'echo', bodyBytes: 0 },
+  // The first applications again, where every policy is on (`policies.ts`).
+  h2Policies: { port: 8091, kind: 'h2', bodyBytes: SMALL_BYTES },
+  h1Policies: { port: 8092, kind: 'h1', bodyBytes: SMALL_BYTES },
+  grpcPolicies: { port: 8093, kind: 'grpc', bodyBytes: MESSAGE_BYTES },
 } as const satisfies Readonly<Record<string, Origin>>
 
 export const ALL_ORIGINS: readonly Origin[] = Object.values(ORIGINS)

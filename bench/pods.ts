@@ -32,6 +32,8 @@ export const VIP = {
   weftHop: '10.78.0.2',
   /** Weft's outbound proxy, and behind it a TLS server of the benchmark. */
   weftTls: '10.78.0.3',
+  /** Weft's pair with every policy on. */
+  weftPolicies: '10.78.0.4',
   haproxy: '10.78.1.1',
   haproxyHop: '10.78.1.2',
   nginx: '10.78.1.3',

@@ -9,18 +9,20 @@ import type {
   LatencyResult,
   MemoryResult,
   Percentiles,
+  PoliciesResult,
   Side,
   Sides,
 } from './results.ts'
 import { verdicts } from './targets.ts'
 
 export function formatReport(results: BenchResults): string {
-  const { loads, latency, handshakes, memory, hops, failed } = results
+  const { loads, latency, handshakes, memory, hops, policies, failed } = results
   const parts: string[] = []
   if (loads !== undefined) parts.push(formatTable([LOAD_HEADINGS, ...loads.cases.flatMap(loadRows)]))
   if (latency !== undefined) parts.push(formatTable([LATENCY_HEADINGS, ...latency.map(latencyRow)]))
   if (handshakes !== undefined) parts.push(formatTable([HANDSHAKE_HEADINGS, ...handshakes.map(handshakeRow)]))
   if (memory !== undefined) parts.push(formatTable(memoryRows(memory)))
+  if (policies !== undefined) parts.push(formatTable([POLICY_HEADINGS, ...policies.flatMap(policyRows)]))
   if (hops !== undefined) parts.push(formatTable([HOP_HEADINGS, ...hops.flatMap(hopRows)]))
   const rows = verdicts(results).map(({ what, target, measured, isMet }) => [
     what,
@@ -68,6 +70,34 @@ function loadRows(result: CaseResult): string[][] {
       `${rateRatio(result).toFixed(2)}${spread(result.turns?.rateRatio)}`,
     ],
     ['', ...columns(result.peer), '', ''],
+  ]
+}
+
+const POLICY_HEADINGS = [
+  'policies',
+  'side',
+  'CPU µs',
+  'out + in µs',
+  'rate/s',
+  'p50 ms',
+  'p99 ms',
+  'CPU ratio',
+  'rate ratio',
+]
+
+function policyRows({ name, all, none, turns }: PoliciesResult): string[][] {
+  const columns = (side: Side) => [
+    side.name,
+    (side.cpuUs.outbound + side.cpuUs.inbound).toFixed(1),
+    `${side.cpuUs.outbound.toFixed(1)} + ${side.cpuUs.inbound.toFixed(1)}`,
+    side.rps.toFixed(0),
+    side.p50Ms.toFixed(2),
+    side.p99Ms.toFixed(2),
+  ]
+  const ratios = [turns.cpuRatio, turns.rateRatio].map((ratio) => `${ratio.median.toFixed(2)}${spread(ratio)}`)
+  return [
+    [name, ...columns(all), ...ratios],
+    ['', ...columns(none), '', ''],
   ]
 }
 

@@ -30,6 +30,7 @@ export interface BenchResults {
   readonly handshakes?: readonly HandshakeResult[]
   readonly memory?: MemoryResult
   readonly hops?: readonly HopResult[]
+  readonly policies?: readonly PoliciesResult[]
   /** What could not be measured, and why. */
   readonly failed: readonly Failure[]
 }
@@ -160,6 +161,17 @@ export interface ConnectionMemory {
   readonly client: 'tls' | 'plain'
   readonly weft: number
   readonly peer: number
+}
+
+// ── policies ──
+
+/** One load through the same two proxies, with every policy on and with none. */
+export interface PoliciesResult {
+  readonly name: string
+  readonly all: Side
+  readonly none: Side
+  /** Of `all` to `none`. */
+  readonly turns: TurnsResult
 }
 
 // ── hops ──

@@ -85,6 +85,13 @@ const TARGETS: readonly Target[] = [
       },
     ]
   }),
+  ...['h2-4x32', 'h1-64', 'grpc-unary'].map(
+    (name): Target => ({
+      what: `${name}: CPU with every policy on, to none`,
+      ...{ bound: 1.25, unit: '', digits: 2 },
+      measure: ({ policies }) => policies?.find((each) => each.name === name)?.turns.cpuRatio.median,
+    }),
+  ),
   {
     what: 'private memory, one more sidecar, idle',
     ...{ bound: 24, unit: 'MB', digits: 1 },

@@ -42,6 +42,13 @@ export interface ControlStubOptions {
   readonly certificateLifetimeMs?: number
   /** Where to listen with mesh TLS; without it only the plain port on loopback is open. */
   readonly tlsHost?: string
+  /** Policies other than the plain ones, by address (`10.78.0.1:8080`) and by inbound port. */
+  readonly policies?: StubPolicies
+}
+
+export interface StubPolicies {
+  outbound(address: string): OutboundPolicy | undefined
+  inbound(port: number): InboundServer | undefined
 }
 
 export const CONTROL_IDENTITIES = {
@@ -70,6 +77,7 @@ export class ControlStub {
   readonly #services = new Map<string, StubService>()
   readonly #opaquePorts: ReadonlySet<number>
   readonly #certificateLifetimeMs: number | undefined
+  readonly #policies: StubPolicies | undefined
   readonly #gets = new Map<string, Set<Stream<GetDestination, Update>>>()
   readonly #server = new Server()
   #tls: TlsServer | undefined
@@ -78,6 +86,7 @@ export class ControlStub {
     this.authority = authority
     this.#opaquePorts = new Set(options.opaquePorts ?? [])
     this.#certificateLifetimeMs = options.certificateLifetimeMs
+    this.#policies = options.policies
     for (const service of options.services ?? []) this.#services.set(service.name, service)
     this.#addHandlers()
   }
@@ -218,12 +227,13 @@ export class ControlStub {
     const { target } = request
     const address = target.case === 'addr' ? tcpAddressFromMessage(target.value) : undefined
     const path = target.case === 'authority' ? target.value : address && formatSocketAddress(address)
-    const service = path === undefined ? undefined : this.#find(path)
-    return service && outboundPolicy(service)
+    if (path === undefined) return undefined
+    const service = this.#find(path)
+    return this.#policies?.outbound(path) ?? (service && outboundPolicy(service))
   }
 
   #inbound({ port }: PortSpec): InboundServer {
-    return inboundServer(this.#opaquePorts.has(port))
+    return this.#policies?.inbound(port) ?? inboundServer(this.#opaquePorts.has(port))
   }
 
   #find(path: string): StubService | undefined {

@@ -1,11 +1,20 @@
 /**
  * What one request costs a proxy, without sockets and TLS: HTTP/2 in, decision, HTTP/2 out, and the answer back; and what
- * an HTTP/1 request costs both proxies together, HTTP/2 between them. `limited` is `inbound` behind rate limits.
+ * an HTTP/1 request costs both proxies together, HTTP/2 between them. `limited` is `inbound` behind rate limits; the two
+ * with policies have all of `bench/policies.ts`.
  *
- *   node bench/proxy/http/pair.bench.ts [engine|outbound|inbound|limited|http1]
+ *   node bench/proxy/http/pair.bench.ts [engine|outbound|outboundPolicies|inbound|limited|inboundPolicies|http1]
  *
  * Client and application are templates (`peers.ts`); what they cost is measured beside and subtracted.
  */
+import { toBinary } from '@bufbuild/protobuf'
+import { ServerSchema } from '../../../api/gen/inbound_pb.js'
+import { ServerTable } from '../../../api/gen/inbound_tables.ts'
+import { OutboundPolicySchema } from '../../../api/gen/outbound_pb.js'
+import { OutboundPolicyTable } from '../../../api/gen/outbound_tables.ts'
+import { decode } from '../../../api/messages/codec.ts'
+import { inboundPolicyOf } from '../../../proxy/discovery/convert/inbound.ts'
+import { outboundPolicyOf } from '../../../proxy/discovery/convert/outbound.ts'
 import type { Discovery } from '../../../proxy/discovery/discovery.ts'
 import { DEFAULT_HTTP2 } from '../../../proxy/http/http2-config.ts'
 import { Http2Connection } from '../../../proxy/http/http2-connection.ts'
@@ -31,12 +40,16 @@ import { plainEndpoint } from '../../../proxy/policy/endpoint.ts'
 import { defaultServer } from '../../../proxy/policy/inbound-policy.ts'
 import { defaultMeta } from '../../../proxy/policy/meta.ts'
 import { ipOf } from '../../../proxy/policy/network.ts'
+import type { OutboundPolicy } from '../../../proxy/policy/outbound-policy.ts'
 import { RateLimiter } from '../../../proxy/policy/rate-limit.ts'
 import { declareFamilies } from '../../../proxy/telemetry/families.ts'
 import { InboundRouteMetrics } from '../../../proxy/telemetry/inbound-route-metrics.ts'
 import { Registry } from '../../../proxy/telemetry/registry.ts'
 import { RequestMetrics } from '../../../proxy/telemetry/request-metrics.ts'
 import type { Head } from '../../../proxy/wire/head.ts'
+import { ORIGINS } from '../../origin-ports.ts'
+import { VIP } from '../../pods.ts'
+import { policiesOf } from '../../policies.ts'
 import { measure } from '../wire/measure.ts'
 import { BenchTransport } from './memory.ts'
 import { BenchApp, BenchClient, Http1App, Http1Client } from './peers.ts'
@@ -123,8 +136,21 @@ const outbound: Side = (front, back) => {
   serveHttp(front, true, outboundListener(back, true), SERVED, OWNER)
 }
 
-function outboundListener(back: Transport, isHttp2: boolean): RequestListener {
+const IDENTITY = 'web.shop.serviceaccount.identity.linkerd'
+const POLICIES = policiesOf({ endpointIp: '10.77.0.3', identity: IDENTITY })
+const POLICY_PORT = ORIGINS.h2Policies.port
+
+const outboundPolicies: Side = (front, back) => {
+  const message = POLICIES.outbound(`${VIP.weftPolicies}:${POLICY_PORT}`)!
+  const policy = outboundPolicyOf(decode(OutboundPolicyTable, toBinary(OutboundPolicySchema, message)))
+  serveHttp(front, true, outboundListener(back, true, policy), SERVED, OWNER)
+}
+
+function outboundListener(back: Transport, isHttp2: boolean, policy?: OutboundPolicy): RequestListener {
+  let shared: Backend | undefined
+  // All backends are one: there is one connection.
   const endpoints = new BackendCache(60_000, () => {
+    if (shared !== undefined) return { backend: shared, watch: undefined }
     const backend = new Backend('web.shop', {
       queue: { capacity: 100, failFastTimeoutMs: 3_000 },
       random: Math.random,
@@ -153,6 +179,7 @@ function outboundListener(back: Transport, isHttp2: boolean): RequestListener {
         ),
     })
     backend.update({ kind: 'reset', endpoints: [plainEndpoint('10.0.0.1', 80)] })
+    shared = backend
     return { backend, watch: undefined }
   })
   const nothing = (): void => {}
@@ -172,7 +199,7 @@ function outboundListener(back: Transport, isHttp2: boolean): RequestListener {
     cache: endpoints,
     recorders: {
       profileRoute: () => recorder,
-      policyRoute: () => ({ ...recorder, backends: [undefined] }),
+      policyRoute: (_parent, _route, backends) => ({ ...recorder, backends: backends.map(() => undefined) }),
       mirror: () => nothing,
     },
     random: Math.random,
@@ -184,7 +211,7 @@ function outboundListener(back: Transport, isHttp2: boolean): RequestListener {
       return { close() {} }
     },
     watchOutboundPolicy: (_address, onUpdate) => {
-      onUpdate(undefined)
+      onUpdate(policy)
       return { close() {} }
     },
     watchEndpoints: () => ({ close() {} }),
@@ -219,6 +246,20 @@ const limited: Side = (front, back) => {
   )
 }
 
+const inboundPolicies: Side = (front, back) => {
+  const message = POLICIES.inbound(POLICY_PORT)!
+  const server = inboundPolicyOf(decode(ServerTable, toBinary(ServerSchema, message)))
+  if (server.kind === 'invalid') throw new Error(server.reason)
+  const limiter = new RateLimiter(server.rateLimit!, 1, undefined)
+  serveHttp(
+    front,
+    true,
+    inboundListener(() => back, AT_ONCE, limiter, server),
+    SERVED,
+    OWNER,
+  )
+}
+
 function serveInbound(front: Transport, back: Transport, limiter: RateLimiter | undefined): void {
   serveHttp(
     front,
@@ -229,13 +270,17 @@ function serveInbound(front: Transport, back: Transport, limiter: RateLimiter | 
   )
 }
 
-function inboundListener(next: () => Transport, later: Later, limiter?: RateLimiter): RequestListener {
-  const server = defaultServer('all-unauthenticated', false, [], 10_000)
+function inboundListener(
+  next: () => Transport,
+  later: Later,
+  limiter?: RateLimiter,
+  server = defaultServer('all-unauthenticated', false, [], 10_000),
+): RequestListener {
   const metrics = new RequestMetrics(families.http, 'direction="inbound",target_addr="10.0.0.1:80"')
   const routeMetrics = new InboundRouteMetrics(families.inboundRoute.http, false, server.meta, 80, server.meta)
   const http = new InboundHttp({
     policy: { server, limiter } as never,
-    client: { ip: ipOf('10.0.0.2')!, tls: { kind: 'meshTls', identity: 'web.shop.serviceaccount.identity.linkerd' } },
+    client: { ip: ipOf('10.0.0.2')!, tls: { kind: 'meshTls', identity: IDENTITY } },
     clients: new HttpClients(connectorTo(next, later), clientsConfig, nowMs, Math.random, () => {}),
     recorders: {
       requests: () => metrics,
@@ -276,8 +321,10 @@ function pipe(to: BenchTransport) {
 const SIDES: ReadonlyMap<string, Side> = new Map([
   ['engine', engine],
   ['outbound', outbound],
+  ['outboundPolicies', outboundPolicies],
   ['inbound', inbound],
   ['limited', limited],
+  ['inboundPolicies', inboundPolicies],
 ])
 
 function run(name: string, side: Side, bodyBytes: number): number {
