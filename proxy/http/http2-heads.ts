@@ -182,7 +182,7 @@ export class HeadReceiver {
     stream.sendWindowBytes = sender.initialWindowBytes
     stream.receiveWindowBytes = config.initialStreamWindowBytes
     stream.receiveLengthLeft = received.contentLength
-    streams.open.set(streamId, stream)
+    streams.open.add(stream)
     const handler = session.onRequest!(received, endStream, stream)
     // The listener may have answered and closed the stream already.
     if (!stream.isClosed) stream.handler = handler as typeof stream.handler

@@ -122,7 +122,7 @@ export class Http2Sender {
   endStalled(limitMs: number): void {
     if (this.queuedBytes === 0) return
     const { age, streams } = this.#session
-    for (const stream of [...streams.open.values()]) {
+    for (const stream of streams.open.all()) {
       if (stream.queue.bytes === 0 || (age - stream.movedAt) * TICK_MS < limitMs) continue
       const message = `stream ${stream.id}: the peer took none of ${stream.queue.bytes} bytes within ${limitMs} ms`
       this.#session.giveUp(stream, ErrorCode.cancel, message, 'unread_content')
@@ -276,7 +276,7 @@ export class Http2Sender {
     stream.sendWindowBytes = this.initialWindowBytes
     stream.receiveWindowBytes = config.initialStreamWindowBytes
     stream.state = StreamState.open
-    streams.open.set(stream.id, stream)
+    streams.open.add(stream)
     return true
   }
 

@@ -165,7 +165,7 @@ export class Http2Session {
   }
 
   #forget(stream: Http2Stream): void {
-    if (!this.streams.open.delete(stream.id)) return
+    if (!this.streams.open.delete(stream)) return
     this.sender.forget(stream)
     if (!this.isServer) {
       this.streams.ownCount--
@@ -210,7 +210,7 @@ export class Http2Session {
       isUnprocessed: true,
       message: `the endpoint sent GOAWAY (${errorName(code)}) before it took the request`,
     }
-    for (const stream of [...this.streams.open.values()]) {
+    for (const stream of this.streams.open.all()) {
       if (stream.id <= lastStreamId) continue
       stream.state = StreamState.closed
       this.window.release(stream)
@@ -242,9 +242,9 @@ export class Http2Session {
       isUnprocessed: false,
       message: error?.message ?? 'the connection closed',
     }
-    for (const stream of [...this.streams.open.values()]) {
+    for (const stream of this.streams.open.all()) {
       // A handler that fails before may have reset it meanwhile.
-      if (!this.streams.open.delete(stream.id)) continue
+      if (!this.streams.open.delete(stream)) continue
       stream.state = StreamState.closed
       this.sender.forget(stream)
       this.window.release(stream)
@@ -276,6 +276,7 @@ export class Http2Session {
     const { idleFrames, resets } = HTTP2_BOUNDS
     this.#age++
     this.sender.tick()
+    this.streams.open.tidy()
     this.#earnIdleFrames(idleFrames.perSecond)
     this.#resetsLeft = Math.min(resets.burst, this.#resetsLeft + resets.perSecond)
   }

@@ -69,7 +69,7 @@ export function applySettings(session: Http2Session, buf: Uint8Array, start: num
   writeSettingsAck(transport)
   transport.flushSoon()
   if (sender.initialWindowBytes > initialWindowBytes)
-    for (const stream of [...streams.open.values()]) sender.onStreamWindow(stream)
+    for (const stream of streams.open.all()) sender.onStreamWindow(stream)
   if (!session.isServer && !hadCapacity) session.owner.onCapacity()
 }
 
@@ -108,7 +108,7 @@ function applyInitialWindow({ sender, streams }: Http2Session, value: number): v
   // RFC 9113 §6.9.2: a smaller value may push a window below zero. No clamp: the peer pays that debt first.
   const change = value - sender.initialWindowBytes
   sender.initialWindowBytes = value
-  for (const stream of streams.open.values()) {
+  for (const stream of streams.open.all()) {
     stream.sendWindowBytes += change
     if (stream.sendWindowBytes > MAX_WINDOW_BYTES) {
       throw new ConnectionError(

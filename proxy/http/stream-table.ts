@@ -6,7 +6,7 @@
  */
 import { ConnectionError, ErrorCode } from '../wire/connection-error.ts'
 import { HTTP2_BOUNDS } from './http2-config.ts'
-import type { Http2Stream } from './http2-stream.ts'
+import { OpenStreams } from './open-streams.ts'
 
 export const MAX_STREAM_ID = 0x7fff_ffff
 /** Streams that ended in order, remembered; a power of two. */
@@ -28,7 +28,7 @@ export const Gone = {
 export type Gone = (typeof Gone)[keyof typeof Gone]
 
 export class StreamTable {
-  readonly open = new Map<number, Http2Stream>()
+  readonly open = new OpenStreams()
   /** The id our next stream gets; only clients open streams here. */
   nextOwnId = 1
   /** Our streams that are open, or were handed out and are about to send their head. */
