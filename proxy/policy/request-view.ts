@@ -10,6 +10,7 @@ const SCHEME = token(':scheme')
 const AUTHORITY = token(':authority')
 const PATH = token(':path')
 const HOST = token('host')
+const QUESTION_MARK = 0x3f
 
 export class HeadView implements RequestView {
   readonly #head: Head
@@ -28,9 +29,9 @@ export class HeadView implements RequestView {
 
   get path(): string {
     if (this.#path === undefined) {
-      const target = this.#pathAndQuery()
-      const at = target.indexOf('?')
-      this.#path = at === -1 ? target : target.slice(0, at)
+      const index = this.#head.find(PATH)
+      // A string of its own: what begins with it is compared again and again.
+      this.#path = index === -1 ? '' : this.#head.valueUntil(index, QUESTION_MARK)
     }
     return this.#path
   }

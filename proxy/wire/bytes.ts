@@ -36,6 +36,13 @@ export function writeU32(buf: Uint8Array, at: number, value: number): void {
   buf[at + 3] = value
 }
 
+/** Where `byte` occurs first in `buf[start, end)`, or `end`. */
+export function offsetOf(byte: number, buf: Uint8Array, start: number, end: number): number {
+  let at = start
+  while (at < end && buf[at] !== byte) at++
+  return at
+}
+
 /** Below this length a loop beats the call into the runtime: about a nanosecond a byte against forty. */
 const SHORT_COPY_BYTES = 40
 /** The one copy that needs no view of its source first. */

@@ -6,7 +6,7 @@
  * encoded form: an encoder of the same kind copies runs of untouched fields at once. Forwarding undecoded never means
  * unchecked: the parser that fills a head has checked every name and value (RFC 9113 §8.2.1, RFC 9112 §5).
  */
-import { copyBytes, writeLatin1 } from './bytes.ts'
+import { copyBytes, offsetOf, writeLatin1 } from './bytes.ts'
 import { decodeHuffman } from './huffman.ts'
 import { OTHER, TOKEN_NAME_BYTES, TOKEN_NAME_LENGTHS, TOKEN_NAMES, token, tokenNamed, tokenOf } from './tokens.ts'
 
@@ -53,6 +53,7 @@ const INITIAL_BYTES = 2048
 const INITIAL_FIELDS = 24
 
 const STATUS = token(':status')
+const NO_VALUES: readonly string[] = []
 
 export class Head {
   bytes: Buffer = Buffer.allocUnsafeSlow(INITIAL_BYTES)
@@ -200,6 +201,15 @@ export class Head {
     return this.bytes.toString('latin1', start, end)
   }
 
+  /** The same in front of the first `char`, a byte; all of it where that does not occur. */
+  valueUntil(index: number, char: number): string {
+    const at = index * FIELD_STRIDE
+    const start = this.fields[at + FIELD.valueStart]!
+    const end = this.fields[at + FIELD.valueEnd]!
+    if ((this.fields[at + FIELD.flags]! & FLAG.huffmanValue) !== 0) return decodeHuffman(this.bytes, start, end, char)
+    return this.bytes.toString('latin1', start, offsetOf(char, this.bytes, start, end))
+  }
+
   /** Name of the field at `index` in lower case; an HTTP/1 head keeps the original case in its bytes. */
   nameAt(index: number): string {
     const at = index * FIELD_STRIDE
@@ -227,14 +237,16 @@ export class Head {
   }
 
   /** All values of a field by its lower-case name, in order: for policies that name fields freely. */
-  valuesOf(name: string): string[] {
+  valuesOf(name: string): readonly string[] {
     const wanted = tokenNamed(name)
-    const values: string[] = []
-    if ((this.#tokens & (1 << wanted)) === 0) return values
+    if ((this.#tokens & (1 << wanted)) === 0) return NO_VALUES
+    let values: string[] | undefined
     for (let index = 0; index < this.count; index++) {
-      if (this.#isNamed(index, wanted, name) && !this.isDropped(index)) values.push(this.valueAt(index))
+      if (!this.#isNamed(index, wanted, name) || this.isDropped(index)) continue
+      values ??= []
+      values.push(this.valueAt(index))
     }
-    return values
+    return values ?? NO_VALUES
   }
 
   /** Whether the field at `index` has the lower-case `name`, whose token is `wanted`. No string is made of it. */

@@ -4,6 +4,7 @@
  * `checkHuffmanValue` is the hottest loop of the proxy: it runs over every coded value of every request, most of which
  * are then forwarded as they came. So it has no branch per byte: flags are gathered and looked at once at the end.
  */
+import { offsetOf } from './bytes.ts'
 import {
   CODE_LENGTHS,
   CODES,
@@ -149,8 +150,12 @@ let scratch = Buffer.allocUnsafeSlow(1024)
 /** A longer string gets its own memory, so that one large value is not kept for ever. */
 const MAX_SCRATCH_BYTES = 16 * 1024
 
-/** The decoded string as latin1 text; the code in `buf[start, end)` was checked before. */
-export function decodeHuffman(buf: Uint8Array, start: number, end: number): string {
+/**
+ * The decoded string as latin1 text; the code in `buf[start, end)` was checked before.
+ *
+ * @param until ends the text in front of this byte, where it occurs
+ */
+export function decodeHuffman(buf: Uint8Array, start: number, end: number, until = -1): string {
   const bytes = maxDecodedBytes(end - start) + 1
   let out = scratch
   if (bytes > out.length) {
@@ -159,7 +164,7 @@ export function decodeHuffman(buf: Uint8Array, start: number, end: number): stri
   }
   const decodedEnd = decodeHuffmanInto(buf, start, end, out, 0)
   if (decodedEnd < 0) throw new Error('decodeHuffman was given a code that checkHuffmanValue had not accepted')
-  return out.toString('latin1', 0, decodedEnd)
+  return out.toString('latin1', 0, until === -1 ? decodedEnd : offsetOf(until, out, 0, decodedEnd))
 }
 
 /** Encodes latin1 text: for tables, tests and messages built ahead; the proxy itself writes new values as they are. */
