@@ -79,6 +79,18 @@ export function sampleResults(): BenchResults {
       },
       afterBytes: { weft: { outbound: 31 * MB, inbound: 28 * MB }, peer: { outbound: 15 * MB, inbound: 11 * MB } },
     },
+    policies: [
+      {
+        name: 'h1-64',
+        all: side('all policies', 12),
+        none: side('no policy', 10),
+        turns: {
+          count: 32,
+          cpuRatio: { lower: 1.15, median: 1.2, upper: 1.26 },
+          rateRatio: { lower: 0.9, median: 0.95, upper: 1 },
+        },
+      },
+    ],
     hops: [
       {
         load: 'h1-64',

@@ -10,6 +10,7 @@ import type {
   LoadsResult,
   MemoryResult,
   Percentiles,
+  PoliciesResult,
   Sides,
 } from '../results.ts'
 import { verdicts } from '../targets.ts'
@@ -20,7 +21,7 @@ const BUSY_PER_CORE = 0.5
 
 /** @param optimisations the hand-written part, in Markdown: a page of its own, whose headings move one level down */
 export function formatPage(results: BenchResults, optimisations: string): string {
-  const { loads, latency, handshakes, memory, hops, start } = results
+  const { loads, latency, handshakes, memory, hops, policies, start } = results
   const sections = [
     introduction(results),
     targets(results),
@@ -33,6 +34,7 @@ export function formatPage(results: BenchResults, optimisations: string): string
         'Start',
         `From the creation of the process until \`/ready\` answers 200, with the control plane up: **${start.toReadyMs.toFixed(0)} ms** (median of ${start.starts}).`,
       ),
+    policies && policiesSection(policies),
     hops && hopsSection(hops),
     failures(results),
     optimisations.trim().replaceAll(/^#(?=#* )/gm, '##'),
@@ -201,6 +203,27 @@ function memorySection(memory: MemoryResult, loads: LoadsResult | undefined): st
       'Private memory of one more sidecar: pages that all sidecars of a node share (the binary) are not in it.',
       '',
       table(['', 'Weft', 'haproxy'], rows),
+    ].join('\n'),
+  )
+}
+
+function policiesSection(policies: readonly PoliciesResult[]): string {
+  const cost = ({ cpuUs }: PoliciesResult['all']) => (cpuUs.outbound + cpuUs.inbound).toFixed(1)
+  const rows = policies.map(({ name, all, none, turns }) => [
+    `\`${name}\``,
+    `${cost(all)} / ${cost(none)} µs`,
+    `**${turns.cpuRatio.median.toFixed(2)}**${spread(turns.cpuRatio)}`,
+    `${count(all.rps)} / ${count(none.rps)}`,
+    `${turns.rateRatio.median.toFixed(2)}${spread(turns.rateRatio)}`,
+  ])
+  return section(
+    'Policies',
+    [
+      'The same two proxies with every policy on (`bench/policies.ts`: five rules that match path, method, headers and query,',
+      'a split over two backends, edits of fields both ways, four timeouts, retries, breakers, and behind them a Server that denies',
+      'all but named identities, with routes and rate limits) and with none, in turns.',
+      '',
+      table(['load', 'CPU, all / none', 'ratio', 'rate/s', 'ratio'], rows),
     ].join('\n'),
   )
 }

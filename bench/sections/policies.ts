@@ -2,6 +2,8 @@
  * What policies cost: the same requests through the same two proxies, in turns with every policy on and with none
  * (`../policies.ts` says which).
  */
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
 import type { Bed } from '../bed.ts'
 import { CASES, type LoadSpec } from '../cases.ts'
 import { ORIGINS, type Origin } from '../origin-ports.ts'
@@ -22,6 +24,7 @@ const LOADS: readonly { readonly name: string; readonly with: Origin }[] = [
 export async function measurePolicies(bed: Bed, context: SectionContext): Promise<readonly PoliciesResult[]> {
   const { outbound, inbound } = await bed.startWeft()
   const pids = [outbound.pid!, inbound.pid!]
+  await requireRule(bed)
   const results: PoliciesResult[] = []
   for (const load of LOADS) {
     const result = await attempt(context, `policies ${load.name}`, () => compare(bed, load, pids, context))
@@ -30,6 +33,23 @@ export async function measurePolicies(bed: Bed, context: SectionContext): Promis
     context.say(`${load.name}: CPU ratio ${result.turns.cpuRatio.median.toFixed(2)}${spread(result.turns.cpuRatio)}`)
   }
   return results
+}
+
+/** A load that another rule took would cost something else. */
+async function requireRule(bed: Bed): Promise<void> {
+  const options = {
+    host: VIP.weftPolicies,
+    port: ORIGINS.h1Policies.port,
+    path: '/api/v1/products/1/reviews?expand=author,photos',
+    headers: { tracestate: 'vendor=t61rcWkgMzE' },
+  }
+  const script = `require('node:http').get(${JSON.stringify(options)}, (res) => {
+    console.log(res.statusCode, res.headers['x-served-by'])
+    process.exit()
+  })`
+  const child = bed.spawn(bed.client, [process.execPath, '-e', script])
+  const [answer] = await once(createInterface({ input: child.stdout! }), 'line')
+  if (answer !== '200 mesh') throw new Error(`the rule with all filters should have answered, but it was: ${answer}`)
 }
 
 async function compare(
