@@ -12,6 +12,11 @@ export interface KubernetesApi {
   /** @throws {KubernetesApiError} */
   get(path: string, signal: AbortSignal): Promise<unknown>
   /**
+   * Creates an object, or asks by one (a review). @returns the object as the server answers it
+   * @throws {KubernetesApiError}
+   */
+  post(path: string, body: object, signal: AbortSignal): Promise<unknown>
+  /**
    * The lines of a watch, as many at a time as arrived together; ends when the server ends it.
    * @throws {KubernetesApiError}
    */
@@ -56,8 +61,16 @@ export class HttpKubernetesApi implements KubernetesApi {
     this.#agent = isSecure ? new https.Agent({ keepAlive: true, ca: options.ca }) : new http.Agent({ keepAlive: true })
   }
 
-  async get(path: string, signal: AbortSignal): Promise<unknown> {
-    const text = await bodyOf(await this.#request(path, signal), MAX_BODY_BYTES)
+  get(path: string, signal: AbortSignal): Promise<unknown> {
+    return this.#json(path, signal)
+  }
+
+  post(path: string, body: object, signal: AbortSignal): Promise<unknown> {
+    return this.#json(path, signal, body)
+  }
+
+  async #json(path: string, signal: AbortSignal, body?: object): Promise<unknown> {
+    const text = await bodyOf(await this.#request(path, signal, body), MAX_BODY_BYTES)
     try {
       return JSON.parse(text)
     } catch {
@@ -90,18 +103,24 @@ export class HttpKubernetesApi implements KubernetesApi {
     this.#agent.destroy()
   }
 
-  async #request(path: string, signal: AbortSignal): Promise<http.IncomingMessage> {
+  async #request(path: string, signal: AbortSignal, body?: object): Promise<http.IncomingMessage> {
     const { server, token, silenceMs = SILENCE_MS } = this.#options
-    const { get } = server.startsWith('https:') ? https : http
+    const { request: send } = server.startsWith('https:') ? https : http
+    const method = body === undefined ? 'GET' : 'POST'
     const bearer = token?.()
-    const headers = { accept: 'application/json', ...(bearer && { authorization: `Bearer ${bearer}` }) }
+    const headers = {
+      accept: 'application/json',
+      ...(body && { 'content-type': 'application/json' }),
+      ...(bearer && { authorization: `Bearer ${bearer}` }),
+    }
     const response = await new Promise<http.IncomingMessage>((resolve, reject) => {
-      const request = get(new URL(path, server), { agent: this.#agent, headers, signal }, resolve)
+      const request = send(new URL(path, server), { method, agent: this.#agent, headers, signal }, resolve)
       request.on('error', (cause) => reject(this.#unreachable(cause)))
       request.setTimeout(silenceMs, () => request.destroy(new Error(`silent for ${silenceMs / 1000} s`)))
+      request.end(body && JSON.stringify(body))
     })
     const { statusCode: status = 0 } = response
-    if (status === 200) return response
+    if (status === 200 || status === 201) return response
     const text = await bodyOf(response, MAX_ERROR_BYTES).catch(() => '')
     throw new KubernetesApiError(refusalSentence(status, path, text), status)
   }

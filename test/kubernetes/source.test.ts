@@ -1,6 +1,7 @@
-/** The resource store against a real API server and etcd. */
+/** The resource store and reviews of tokens against a real API server and etcd. */
 import { test } from 'tap'
 import type { Kind } from '../../api/resources/kinds.ts'
+import { KubernetesTokens } from '../../control/identity/kubernetes-tokens.ts'
 import { HttpKubernetesApi } from '../../control/resources/kubernetes-api.ts'
 import { KubernetesSource } from '../../control/resources/kubernetes-source.ts'
 import { MemoryStore } from '../../control/resources/store.ts'
@@ -90,7 +91,26 @@ test('follows a real API server', { skip: missingApiServer(), timeout: 180_000 }
   t.same(store.get('Server', 'shop', 'web')?.metadata.unknownFields, ['spec'], 'kept closed')
   t.match(problems.join('\n'), 'Server shop/web: spec.accessPolicy')
 
+  await real.send('POST', '/api/v1/namespaces/shop/serviceaccounts', { metadata: { name: 'web' } })
+  const tokenFor = async (audience: string) => {
+    const path = '/api/v1/namespaces/shop/serviceaccounts/web/token'
+    const answer = await real.send('POST', path, { spec: { audiences: [audience], expirationSeconds: 600 } })
+    return Buffer.from((answer as { status: { token: string } }).status.token)
+  }
+  const tokens = new KubernetesTokens(api)
+  const own = await tokenFor('identity.l5d.io')
+  const whose = { ok: true, namespace: 'shop', serviceAccount: 'web' }
+  t.same(await tokens.review(own, 'identity.l5d.io'), whose, 'a token of the cluster')
+  for (const [name, token] of [
+    ['for another audience', await tokenFor('https://kubernetes.default.svc')],
+    ['a changed signature', Buffer.from(`${own.toString().slice(0, -8)}AAAAAAAA`)],
+    ['of a user who is no service account', Buffer.from(real.adminToken)],
+  ] as const) {
+    t.match(await tokens.review(token, 'identity.l5d.io'), { ok: false, kind: 'unauthenticated' }, name)
+  }
+
   await real.kill()
+  await t.rejects(tokens.review(own, 'identity.l5d.io'), /cannot be reached/, 'no judgement without the API server')
   t.ok(store.get('Pod', 'shop', 'web'), 'the last state stays')
   await real.restart()
   await real.send('DELETE', '/api/v1/namespaces/shop/pods/web?gracePeriodSeconds=0')
