@@ -18,6 +18,7 @@ export const GROUPS = {
     chain: async () => (await import('../../proxy/http/chain.fuzz.ts')).chainFuzzer,
     http1: async () => (await import('../../proxy/http/http1.fuzz.ts')).http1Fuzzer,
     http2: async () => (await import('../../proxy/http/http2.fuzz.ts')).http2Fuzzer,
+    'control-http2': async () => (await import('../../control/grpc/http2/connection.fuzz.ts')).controlHttp2Fuzzer,
   },
   texts: {
     duration: async () => (await import('../../api/duration.fuzz.ts')).durationFuzzer,

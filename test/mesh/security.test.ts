@@ -183,7 +183,7 @@ test('security', { skip: cannotRun }, async (t) => {
     for (const { name } of loads) {
       const report = await meshed.call('stopLoad', { name })
       t.ok(report.succeeded > 100, `${report.succeeded} ${name}`)
-      t.match(report, { failed: 0, failures: [] }, `no failed ${name}`)
+      t.match(report, { failed: 0, failures: [] }, `no failed ${name}: ${report.failures.join('; ')}`)
     }
   })
 })
