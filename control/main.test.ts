@@ -78,6 +78,7 @@ test('bad input gets one sentence and exit 64', async (t) => {
   await run('generate-issuer', `--out=${keys}`).ended
   writeFileSync(join(manifests, 'web.json'), MANIFEST)
   const good = allArgs(keys, manifests)
+  const cluster = ['kubernetes', ...good.filter((each) => /^--(issuer|trust)/.test(each))]
   const broken = directory(t)
   writeFileSync(join(broken, 'web.yaml'), 'kind: Servce\napiVersion: v1\nmetadata: {name: web}\n')
   const cases = [
@@ -108,6 +109,14 @@ test('bad input gets one sentence and exit 64', async (t) => {
       says: /web\.yaml.*\n.*problems, told above/,
     },
     { name: 'a missing option', args: ['all'], says: /required option/ },
+    { name: 'no pod', args: [...cluster], says: /KUBERNETES_SERVICE_HOST is not set: this is no pod/ },
+    { name: 'no URL', args: [...cluster, '--api-server=here'], says: /--api-server: "here" is not an URL/ },
+    { name: 'half an address', args: [...cluster, '--api-token=x'], says: /belong to --api-server/ },
+    {
+      name: 'no token file',
+      args: [...cluster, '--api-server=https://127.0.0.1:1', '--api-token=/nowhere'],
+      says: /\/nowhere cannot be read \(ENOENT\)/,
+    },
   ]
   for (const { name, args, says } of cases) {
     const { code, stderr } = await run(...args).ended
